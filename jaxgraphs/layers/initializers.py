@@ -1,0 +1,141 @@
+"""First values of weights under Keras' names and with Keras' defaults."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgraphs.errors import GraphValueError, did_you_mean
+
+Array = jax.Array
+Init = Callable[..., Array]
+_INITIALIZERS = jax.nn.initializers
+
+
+@dataclasses.dataclass(frozen=True)
+class Initializer:
+    """A named way to fill an array: ``initializer(key, shape, dtype)``.
+
+    Args:
+        name: as Keras spells it in snake case.
+        config: its arguments by name.
+        function: (key, shape, dtype) -> array.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    function: Init = dataclasses.field(repr=False, compare=False)
+
+    def __call__(self, key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
+        """The first values, of `shape` and `dtype`."""
+        return self.function(key, tuple(shape), dtype)
+
+    def __hash__(self) -> int:
+        return hash((self.name, repr(self.config)))
+
+
+def make(name: str, **config: Any) -> Initializer:
+    """An initializer by Keras' snake-case name with arguments.
+
+    >>> make("constant", value=2.0)(jax.random.key(0), (2,)).tolist()
+    [2.0, 2.0]
+    """
+    if name not in _BUILDERS:
+        raise GraphValueError(
+            "There is no such initializer.", received=repr(name), expected=did_you_mean(name, list(_BUILDERS))
+        )
+    try:
+        return Initializer(name, config, _BUILDERS[name](**config))
+    except TypeError as error:
+        raise GraphValueError(f"The initializer {name!r} does not take these arguments.", received=repr(config)) from error
+
+
+def get(initializer: Any) -> Init | None:
+    """The initializer of a Keras name, ``glorot_uniform`` or ``GlorotUniform``; a function is itself, None is None.
+
+    Raises: GraphValueError for a name that is not known.
+    """
+    if initializer is None or callable(initializer):
+        return initializer
+    if isinstance(initializer, (int, float)):
+        return make("constant", value=float(initializer))
+    if not isinstance(initializer, str):
+        raise GraphValueError("An initializer is a name or a function.", received=repr(initializer))
+    return make(_CLASS_NAMES.get(initializer, initializer))
+
+
+def _variance_scaling(scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", **_: Any) -> Init:
+    distribution = {"untruncated_normal": "normal"}.get(distribution, distribution)
+
+    def init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        # Keras takes the size of a vector for both fans; JAX asks for two axes.
+        wide = shape if len(shape) > 1 else (*shape, *shape)
+        if len(shape) > 1:
+            return _INITIALIZERS.variance_scaling(scale, mode, distribution)(key, wide, dtype)  # pyright: ignore
+        fan = float(shape[0]) if shape else 1.0
+        if distribution == "uniform":
+            limit = (3.0 * scale / fan) ** 0.5
+            return jax.random.uniform(key, shape, dtype, -limit, limit)
+        deviation = (scale / fan) ** 0.5
+        if distribution == "normal":
+            return deviation * jax.random.normal(key, shape, dtype)
+        return deviation / 0.87962566103423978 * jax.random.truncated_normal(key, -2, 2, shape, dtype)
+
+    return init
+
+
+def _random_normal(mean: float = 0.0, stddev: float = 0.05, **_: Any) -> Init:
+    return lambda key, shape, dtype: mean + stddev * jax.random.normal(key, shape, dtype)
+
+
+def _truncated_normal(mean: float = 0.0, stddev: float = 0.05, **_: Any) -> Init:
+    return lambda key, shape, dtype: mean + stddev * jax.random.truncated_normal(key, -2, 2, shape, dtype)
+
+
+def _random_uniform(minval: float = -0.05, maxval: float = 0.05, **_: Any) -> Init:
+    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, minval, maxval)
+
+
+def _constant(value: Any = 0.0) -> Init:
+    return lambda key, shape, dtype: jnp.broadcast_to(jnp.asarray(value, dtype), shape)
+
+
+def _orthogonal(gain: float = 1.0, **_: Any) -> Init:
+    return _INITIALIZERS.orthogonal(gain)
+
+
+def _identity(gain: float = 1.0) -> Init:
+    return lambda key, shape, dtype: gain * jnp.eye(*shape, dtype=dtype)
+
+
+def _scaled(scale: float, mode: str, distribution: str) -> Callable[..., Init]:
+    return lambda **_: _variance_scaling(scale, mode, distribution)
+
+
+_BUILDERS: Mapping[str, Callable[..., Init]] = {
+    "zeros": lambda: _constant(0.0),
+    "ones": lambda: _constant(1.0),
+    "constant": _constant,
+    "random_normal": _random_normal,
+    "random_uniform": _random_uniform,
+    "truncated_normal": _truncated_normal,
+    "variance_scaling": _variance_scaling,
+    "glorot_uniform": _scaled(1.0, "fan_avg", "uniform"),
+    "glorot_normal": _scaled(1.0, "fan_avg", "truncated_normal"),
+    "he_uniform": _scaled(2.0, "fan_in", "uniform"),
+    "he_normal": _scaled(2.0, "fan_in", "truncated_normal"),
+    "lecun_uniform": _scaled(1.0, "fan_in", "uniform"),
+    "lecun_normal": _scaled(1.0, "fan_in", "truncated_normal"),
+    "orthogonal": _orthogonal,
+    "identity": _identity,
+}
+
+_CLASS_NAMES: Mapping[str, str] = {
+    **{"".join(word.capitalize() for word in name.split("_")): name for name in _BUILDERS},
+    **{"zero": "zeros", "one": "ones", "normal": "random_normal", "uniform": "random_uniform"},
+    **{"OrthogonalInitializer": "orthogonal", "IdentityInitializer": "identity"},
+}

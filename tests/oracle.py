@@ -1,0 +1,34 @@
+"""Keras as the judge: its own code runs under its own, lax rules; comparisons are relative to the largest number."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+
+@contextlib.contextmanager
+def keras_rules() -> Iterator[None]:
+    """Keras mixes ranks and dtypes, and warns; ours must not."""
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def assert_close(actual, expected, tolerance: float = 1e-5, what: str = "") -> None:
+    """Equal arrays up to `tolerance` of the largest number expected."""
+    actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
+    scale = max(np.max(np.abs(expected), initial=0.0), 1e-3)
+    error = np.max(np.abs(actual - expected), initial=0.0) / scale
+    assert error <= tolerance, f"{what}: relative error {error:.2e} is over {tolerance:.0e}"
+
+
+def assert_trees_close(actual, expected, tolerance: float = 1e-5) -> None:
+    """The same for each leaf of two trees of one structure."""
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for (path, one), other in zip(jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True):
+        assert_close(one, other, tolerance, jax.tree_util.keystr(path))
