@@ -243,8 +243,8 @@ class Crossentropy(Loss):
 def classification_kind(predictions: tuple[int, ...], targets: tuple[int, ...]) -> str:
     """``binary``, ``sparse`` or ``categorical``: what Keras reads off the two shapes.
 
-    >>> classification_kind((32, 1), (32,)), classification_kind((32, 9), (32, 1)), classification_kind((32, 9), (32, 9))
-    ('binary', 'sparse', 'categorical')
+    >>> [classification_kind((32, 9), targets) for targets in ((32, 1), (32, 9))]
+    ['sparse', 'categorical']
     """
     if len(predictions) == 1 or predictions[-1] == 1:
         return "binary"

@@ -30,7 +30,7 @@ def reduce(
         weights: (batch, ...) sample weights, repeated over the trailing axes of `values`.
         mask: (batch, ...) booleans, False where a position does not count.
         reduction: one of ``REDUCTIONS``; None is ``none``: weighted values, not reduced.
-        present: (batch,) booleans, False for rows that only pad the batch; the result is that of the batch without them.
+        present: (batch,) booleans, False for rows that only pad the batch: the result is that without them.
     Returns: a scalar, float32 (float64 for float64 values); 0 where nothing counts. With ``none``, as `values`.
     Raises: GraphValueError for an unknown reduction; ShapeMismatchError where weights or mask do not fit.
 
