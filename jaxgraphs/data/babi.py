@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import io
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from jaxgraphs.data.questions import Example, Questions, Stories, encode
 from jaxgraphs.data.reading import Fault, OnError, Unreadable, has_bad_bytes, settle
@@ -166,9 +167,9 @@ def _bounded(file: Path) -> bytes:
 
 def _in_archive(path: Path, task: int, folder: str) -> Iterator[tuple[str, bytes]]:
     wanted = re.compile(rf"(?:.*/)?{re.escape(folder)}/(qa{task}_[\w-]+_(?:train|test)\.txt)")
-    opened = path.open("rb") if path.suffix == ".tar" else gzip.open(path)
+    opened: Any = Path.open if path.suffix == ".tar" else gzip.open
     try:
-        with opened as stream, tarfile.open(fileobj=_Capped(stream, path), mode="r|") as archive:  # type: ignore[call-overload]
+        with opened(path, "rb") as stream, tarfile.open(fileobj=_Capped(stream, path), mode="r|") as archive:
             for member in archive:
                 match = wanted.fullmatch(member.name)
                 if match and member.isfile() and (held := archive.extractfile(member)):
@@ -179,13 +180,14 @@ def _in_archive(path: Path, task: int, folder: str) -> Iterator[tuple[str, bytes
         ) from error
 
 
-class _Capped:
+class _Capped(io.RawIOBase):
     """A stream that ends in an error once it has given more bytes than bAbI can have: no archive fills the memory."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
+        super().__init__()
         self._stream, self._path, self._left = stream, path, _MOST_BYTES
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0:

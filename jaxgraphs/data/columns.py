@@ -33,7 +33,7 @@ class Column:
         vocabulary: of a text, the greatest size of its vocabulary, padding and unknown included.
         standardize: of a number, whether to take off the training mean and divide by the training deviation;
             None does so for inputs and not for targets.
-        fill: of a number or integer, what stands for a missing one, "mean" or a number; None makes the row a broken one.
+        fill: of a number or integer, what stands for a missing one, "mean" or a number; with None its row is broken.
         min_count: of a category, the training rows that it needs; rarer ones count as never seen.
     Raises: GraphTypeError when the name is no string; GraphValueError for an unknown kind or a number out of range.
     """
@@ -57,6 +57,8 @@ class Column:
                 raise GraphValueError(f"{field} of column {self.name!r} must be positive.", received=str(value))
         if isinstance(self.fill, str) and self.fill != "mean":
             raise GraphValueError(f"fill={self.fill!r} is not known.", expected='a number, "mean" or None')
+        if self.kind == "integer" and self.fill == "mean":
+            raise GraphValueError("A mean is seldom an integer.", where=self.name, fix='kind="number", or fill=0')
 
 
 class Encoder(Protocol):

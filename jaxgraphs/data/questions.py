@@ -113,11 +113,17 @@ class QuestionEncoder:
 
         Raises: GraphError when `text` is something else.
         """
-        fields = [field.name for field in dataclasses.fields(cls)]
-        record = load_json(text, "a question encoder", fields)
-        for name in ("text_vocabulary", "question_vocabulary"):
-            record[name] = Vocabulary.from_words((record[name] or {}).get("words"))
-        return cls(**{name: record[name] for name in fields} | {"answers": tuple(record["answers"])})
+        record = load_json(text, "a question encoder", [field.name for field in dataclasses.fields(cls)])
+        try:
+            return cls(
+                Vocabulary.from_words(record["text_vocabulary"]["words"]),
+                Vocabulary.from_words(record["question_vocabulary"]["words"]),
+                tuple(record["answers"]),
+                int(record["story_length"]),
+                int(record["question_length"]),
+            )
+        except (TypeError, ValueError, KeyError) as error:
+            raise GraphValueError("This is not the JSON of a question encoder.", received=str(error)) from error
 
     def _inputs(self, examples: Sequence[Example]) -> dict[str, np.ndarray]:
         # A sentence stands in many examples; it is cut into words once.
@@ -130,7 +136,7 @@ class QuestionEncoder:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Questions(Dataset):
-    """Stories as arrays: inputs "text" (n, story_length) and "question" (n, question_length), targets (n,), all int32."""
+    """Stories as int32 arrays: inputs "text" (n, story_length), "question" (n, question_length) and targets (n,)."""
 
     encoder: QuestionEncoder
 

@@ -42,16 +42,14 @@ def generate(task: int = 1, train: int = 10_000, test: int = 1_000, seed: int = 
 
     >>> example = generate(task=1, train=1, test=1).train[0]
     >>> example.story[example.supporting[0]], example.question, example.answer
-    ('David strolled to the balcony.', 'Where is David?', 'balcony')
+    ('David ran to the cellar.', 'Where is David?', 'cellar')
     """
     if task not in _TASKS:
         raise GraphValueError(f"Task {task} is not generated.", expected=f"one of {', '.join(map(str, _TASKS))}")
     if train < 0 or test < 0:
         raise GraphValueError("A count of questions cannot be negative.", received=f"train={train}, test={test}")
     examples = _unique(_examples(_TASKS[task], _Dice(seed)))
-    return Stories(
-        f"stories-{task}", tuple(itertools.islice(examples, train)), tuple(itertools.islice(examples, test))
-    )
+    return Stories(f"stories-{task}", tuple(itertools.islice(examples, train)), tuple(itertools.islice(examples, test)))
 
 
 class _Dice:
@@ -72,19 +70,20 @@ class _World:
     story: list[str] = dataclasses.field(default_factory=list)
     at: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)  # person -> place, sentence
     held: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)  # thing -> holder, sentence of taking
-    lying: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)  # thing -> place, sentence of dropping
-    # thing -> each place it came to, the sentence of the walk there, the sentence of taking it
-    trail: dict[str, list[tuple[str, int, int]]] = dataclasses.field(default_factory=dict)
+    # thing that nobody holds -> place, sentence of dropping, the dropper's walk there
+    lying: dict[str, tuple[str, int, int]] = dataclasses.field(default_factory=dict)
+    # thing -> each place it came to, and why: its taking, the walk there, its holder's walk before
+    trail: dict[str, list[tuple[str, tuple[int, ...]]]] = dataclasses.field(default_factory=dict)
 
     def walk(self) -> None:
         """Somebody goes to another place, with all that they hold."""
         person = self.dice.pick(PEOPLE)
-        here = self.at[person][0] if person in self.at else None
+        here, before = self.at.get(person, (None, 0))
         place = self.dice.pick([place for place in PLACES if place != here])
         self.at[person] = place, len(self.story)
         for thing, (holder, taken) in self.held.items():
             if holder == person:
-                self.trail[thing].append((place, len(self.story), taken))
+                self.trail[thing].append((place, (taken, len(self.story), before)))
         self.story.append(f"{person} {self.dice.pick(_GO)} the {place}.")
 
     def handle(self) -> None:
@@ -98,16 +97,16 @@ class _World:
             self.walk()
 
     def _take(self, person: str, thing: str) -> None:
-        place, walked = self.at[person]
         self.held[thing] = person, len(self.story)
-        # A thing nobody spoke of yet was lying where it is first taken; of another, the taker now tells the place.
-        self.trail.setdefault(thing, [])[-1:] = [(place, walked, len(self.story))]
+        # A thing nobody spoke of yet was lying where it is first taken.
+        self.trail.setdefault(thing, [(self.at[person][0], ())])
         self.lying.pop(thing, None)
         self.story.append(f"{person} {self.dice.pick(_TAKE)} the {thing}.")
 
     def _drop(self, thing: str) -> None:
         person, _ = self.held.pop(thing)
-        self.lying[thing] = self.at[person][0], len(self.story)
+        place, walked = self.at[person]
+        self.lying[thing] = place, len(self.story), walked
         self.story.append(f"{person} {self.dice.pick(_DROP)} the {thing}.")
 
 
@@ -130,9 +129,13 @@ def _where_is_thing(world: _World) -> Question | None:
     if not world.trail:
         return None
     thing = world.dice.pick(list(world.trail))
-    place, walked, taken = world.trail[thing][-1]
-    known = world.held[thing][1] if thing in world.held else world.lying[thing][1]
-    return f"Where is the {thing}?", place, (known, walked)
+    if thing in world.lying:
+        place, *support = world.lying[thing]
+    else:
+        holder, taken = world.held[thing]
+        place, walked = world.at[holder]
+        support = [taken, walked]
+    return f"Where is the {thing}?", place, tuple(support)
 
 
 def _where_was_thing(world: _World) -> Question | None:
@@ -141,12 +144,12 @@ def _where_was_thing(world: _World) -> Question | None:
         (thing, before, after)
         for thing, trail in world.trail.items()
         for before, after in itertools.pairwise(trail)
-        if [place for place, _, _ in trail].count(after[0]) == 1
+        if [place for place, _ in trail].count(after[0]) == 1
     ]
     if not steps:
         return None
     thing, before, after = world.dice.pick(steps)
-    return f"Where was the {thing} before the {after[0]}?", before[0], (after[2], after[1], before[1])
+    return f"Where was the {thing} before the {after[0]}?", before[0], after[1]
 
 
 # task -> the share of walks among the sentences, sentences between two questions, the question

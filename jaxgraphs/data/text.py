@@ -115,7 +115,9 @@ class Vocabulary:
     def from_words(cls, words: object) -> Vocabulary:
         """A vocabulary of words read from a file, where they may be anything."""
         if not isinstance(words, list):
-            raise GraphTypeError("A vocabulary is made of words.", received=repr(words)[:80], expected="a list of strings")
+            raise GraphTypeError(
+                "A vocabulary is made of words.", received=repr(words)[:80], expected="a list of strings"
+            )
         return cls(tuple(words))
 
     @functools.cached_property
