@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
@@ -17,7 +16,8 @@ from jaxgraphs.errors import GraphError, GraphTypeError
 from jaxgraphs.layers import activations, constraints, initializers, regularizers
 from jaxgraphs.symbolic.arrays import promote_floats
 from jaxgraphs.symbolic.context import Context, Stateful
-from jaxgraphs.symbolic.node import PyTree, Ran, Variables, check_name, record, same_shape_mask, title
+from jaxgraphs.symbolic.keys import fold_path
+from jaxgraphs.symbolic.node import Inferred, PyTree, Ran, Variables, check_name, infer_call, record, title
 from jaxgraphs.symbolic.spec import Dim, TensorSpec, canonical_dtype
 
 Array = jax.Array
@@ -157,6 +157,10 @@ class Layer:
         weights = self.weights(*args, **kwargs)
         return by_collection(map_weights(lambda _, weight: self._spec(weight), weights), weights)
 
+    def infer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
+        """What a call on TensorSpecs and constants would give."""
+        return infer_call(self, args, kwargs)
+
     def init(self, key: Array, *args: Any, **kwargs: Any) -> Variables:
         """The arrays, each drawn from a key of its own that depends on its name alone."""
         args, kwargs, _ = split_call(args, kwargs)
@@ -273,13 +277,6 @@ def merge_trees(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in b.items():
         merged[name] = merge_trees(merged[name], value) if name in merged else value
     return merged
-
-
-def fold_path(key: Array, path: tuple[str, ...]) -> Array:
-    """A key for a place: depends on the names alone, so that rewriting the rest of a graph leaves it."""
-    for name in path:
-        key = jax.random.fold_in(key, zlib.crc32(name.encode()))
-    return key
 
 
 def snake_case(name: str) -> str:

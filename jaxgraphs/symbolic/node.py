@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,14 @@ class Ran:
     masks: PyTree = None
     state: Variables = dataclasses.field(default_factory=dict)
     losses: tuple[Any, ...] = ()
+
+
+class Inferred(NamedTuple):
+    """What is known of a call before there are numbers: specs of its arrays and outputs, and the outputs' arrangement."""
+
+    variables: Variables
+    specs: tuple[TensorSpec, ...]
+    structure: Any
 
 
 @runtime_checkable
@@ -64,9 +72,17 @@ class Layer(Protocol):
         """The arrays themselves, drawn from `key`."""
         ...
 
+    def infer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
+        """What a call on TensorSpecs and constants would give."""
+        ...
+
     def run(self, variables: Variables, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context) -> Ran:
         """Computes one call; pure."""
         ...
+
+
+UNKNOWN = TensorSpec((), None)
+"""The spec of a tensor of which nothing is known yet."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,6 +120,11 @@ class Node:
     def parents(self) -> tuple[SymbolicTensor, ...]:
         """The tensors that the call reads, in order."""
         return tuple(leaf for leaf in jax.tree.leaves(self.args) if is_symbolic(leaf))
+
+    @property
+    def is_inferred(self) -> bool:
+        """Whether the specs are known; those of a Sequential without an Input are not, until it is called."""
+        return UNKNOWN not in self.specs
 
     @property
     def label(self) -> str:
@@ -287,6 +308,10 @@ class Operation:
         """None: an operation has no arrays."""
         return {}
 
+    def infer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
+        """What a call on TensorSpecs and constants would give."""
+        return infer_call(self, args, kwargs)
+
     def run(self, variables: Variables, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context) -> Ran:
         """Calls the function; a mask goes on where the output has its input's shape."""
         outputs = self.function(*args, **kwargs)
@@ -319,17 +344,17 @@ def record(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> PyTr
     arguments = jax.tree.unflatten(structure, leaves)
     specs = jax.tree.unflatten(structure, [leaf.spec if is_symbolic(leaf) else leaf for leaf in leaves])
     try:
-        variables, outputs, out_structure = infer_call(layer, specs)
+        inferred = layer.infer(*specs)
     except GraphError as error:
         raise _located(error, layer, leaves) from error.__cause__
     except Exception as error:
         raise _unfit(error, layer, leaves) from error
-    return Node(layer, arguments, outputs, out_structure, variables).outputs
+    return Node(layer, arguments, inferred.specs, inferred.structure, inferred.variables).outputs
 
 
-def infer_call(layer: Any, arguments: PyTree) -> tuple[Variables, tuple[TensorSpec, ...], Any]:
-    """The specs of a layer's arrays and outputs when called on ``(args, kwargs)`` of TensorSpecs and constants."""
-    args, kwargs = arguments
+def infer_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
+    """What a call would give, by running the layer on shapes alone."""
+    arguments = (args, kwargs)
     variables = layer.variable_specs(*args, **kwargs)
     leaves, structure = jax.tree.flatten((variables, arguments))
     places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, TensorSpec)]
@@ -342,8 +367,7 @@ def infer_call(layer: Any, arguments: PyTree) -> tuple[Variables, tuple[TensorSp
         context = Context(masks=jax.tree.map(lambda _: None, filled_args), name=layer.name or layer.default_name)
         return layer.run(filled_variables, filled_args, filled_kwargs, context).outputs
 
-    outputs, out_structure = infer(function, [leaves[index] for index in places])
-    return variables, outputs, out_structure
+    return Inferred(variables, *infer(function, [leaves[index] for index in places]))
 
 
 def operate(name: str, *args: Any) -> SymbolicTensor:

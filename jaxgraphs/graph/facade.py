@@ -1,0 +1,130 @@
+"""What can be asked of a graph, each in one line; the work is done in the modules named there.
+
+This is the one file whose functions import from below: a graph offers `summary`, `plot` and the like as methods, and
+those read graphs. Each import runs when its method is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import jax
+
+from jaxgraphs.symbolic.context import Context
+from jaxgraphs.symbolic.node import Inferred, Ran, Variables
+from jaxgraphs.symbolic.spec import TensorSpec
+
+if TYPE_CHECKING:
+    from jaxgraphs.graph.graph import Graph
+    from jaxgraphs.graph.module import GraphModule
+
+
+class GraphMethods:
+    """The methods of a Graph that compute, show or rewrite it."""
+
+    def init(self, key: jax.Array, *inputs: Any, **kwargs: Any) -> dict[str, Any]:
+        """Arrays for every layer: ``{"params": {layer: {...}}, "batch_stats": {...}}``; pure.
+
+        Args:
+            key: one PRNG key.
+            inputs: an example of the data, or nothing; it settles sizes that the Inputs leave open.
+        Raises: GraphValueError when weights depend on sizes that are not known.
+        """
+        from jaxgraphs.graph.inputs import flatten_inputs
+        from jaxgraphs.graph.run import init_graph
+
+        graph = _graph(self)
+        if not inputs:
+            return cast(dict[str, Any], init_graph(graph, key, graph.input_specs()))
+        values = flatten_inputs(graph, inputs[0] if len(inputs) == 1 else list(inputs))
+        return cast(dict[str, Any], init_graph(graph, key, _specs(graph, values)))
+
+    def apply(
+        self,
+        variables: Mapping[str, Any],
+        inputs: Any,
+        *,
+        train: bool = False,
+        rngs: Mapping[str, jax.Array] | None = None,
+        mutable: Any = False,
+    ) -> Any:
+        """Computes the outputs, in the arrangement the graph was given; pure.
+
+        Args:
+            variables: from `init`, from a Trainer or from a file.
+            inputs: one array, a list in order, or a dict by input name.
+            train: whether dropout drops and batch statistics come from the batch.
+            rngs: ``{"dropout": key}`` where the graph draws random numbers.
+            mutable: names of the collections to return with the outputs, such as ``["batch_stats"]``.
+        Returns: the outputs; with `mutable`, the pair (outputs, collections).
+        Raises: GraphError that lists every input that is missing, misnamed, or of a wrong shape or dtype.
+        """
+        from jaxgraphs.graph.module import apply_graph
+
+        return apply_graph(_graph(self), variables, inputs, train=train, rngs=rngs, mutable=mutable)
+
+    def module(self) -> GraphModule:
+        """The same as a `flax.linen.Module`, to use inside any Flax model."""
+        from jaxgraphs.graph.module import GraphModule
+
+        return GraphModule(_graph(self))
+
+    def flatten_inputs(self, values: Any) -> list[Any]:
+        """Values given as a list, as a dict by name or as the inputs were arranged, in the order of the inputs."""
+        from jaxgraphs.graph.inputs import flatten_inputs
+
+        return flatten_inputs(_graph(self), values)
+
+    def infer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
+        """What a call of the graph as a layer gives on these specs."""
+        from jaxgraphs.graph.run import infer_graph
+
+        graph = _graph(self)
+        return infer_graph(graph, _specs(graph, _flat(graph, args)))
+
+    def variable_specs(self, *args: Any, **kwargs: Any) -> Variables:
+        """TensorSpecs of all arrays by collection, layer and name; for other inputs than the graph's own where given."""
+        graph = _graph(self)
+        return self.infer(args if args else tuple(graph.input_specs()), kwargs).variables
+
+    def run(self, variables: Variables, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context) -> Ran:
+        """Computes a call of the graph as a layer within another layer."""
+        from jaxgraphs.graph.run import run_graph
+
+        graph = _graph(self)
+        training = kwargs.get("training")
+        context = context if training is None else context.replace(train=bool(training))
+        values = _flat(graph, args)
+        masks = jax.tree.leaves(context.masks, is_leaf=lambda leaf: leaf is None)
+        return run_graph(graph, variables, values, context, masks if len(masks) == len(values) else None)
+
+    def input_specs(self) -> list[TensorSpec]:
+        """The specs of the inputs, in order."""
+        return [tensor.spec for tensor in _graph(self).inputs]
+
+    def count_params(self) -> int:
+        """How many numbers the layers hold, trainable or not, as in Keras.
+
+        Raises: GraphValueError when a size depends on an input size that is not known.
+        """
+        from jaxgraphs.graph.count import count_params
+
+        return count_params(_graph(self))
+
+
+def _graph(methods: GraphMethods) -> Graph:
+    return cast("Graph", methods)
+
+
+def _flat(graph: Graph, args: tuple[Any, ...]) -> list[Any]:
+    return graph.flatten_inputs(args[0] if len(args) == 1 else list(args))
+
+
+def _specs(graph: Graph, values: list[Any]) -> list[TensorSpec]:
+    """Specs of arrays or of specs, checked against the inputs; dtypes are the inputs' own where they convert."""
+    from jaxgraphs.graph.inputs import check_inputs
+
+    if all(isinstance(value, TensorSpec) for value in values):
+        return values
+    return [TensorSpec.of(array) for array in check_inputs(graph, values)]

@@ -1,0 +1,202 @@
+"""The walk over arrays, over keys and over specs: what `apply`, `init` and a call of a graph as a layer compute."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from jaxgraphs.errors import GraphError, GraphKeyError, combine
+from jaxgraphs.graph.graph import Step, evaluate
+from jaxgraphs.symbolic.context import Context
+from jaxgraphs.symbolic.keys import fold_path
+from jaxgraphs.symbolic.node import Inferred, Node, PyTree, Ran, Variables, describe_call, title
+from jaxgraphs.symbolic.spec import TensorSpec, is_known
+
+if TYPE_CHECKING:
+    from jaxgraphs.graph.graph import Graph
+
+Wrap = Callable[[Step, Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Masked:
+    """A value on an edge with its mask."""
+
+    value: Any
+    mask: Any = None
+
+
+def run_graph(
+    graph: Graph,
+    variables: Variables,
+    values: Sequence[Any],
+    context: Context,
+    masks: Sequence[Any] | None = None,
+    *,
+    wrap: Wrap | None = None,
+) -> Ran:
+    """Computes the graph on arrays; pure.
+
+    Args:
+        variables: arrays by collection, layer and name.
+        values: one array for each input, in order; `masks` likewise.
+        context: whether to train, and a key for each stream.
+        wrap: ``wrap(step, function)`` gives the function that stands for one call's, such as `jax.checkpoint` of it.
+    Returns: outputs and masks in the outputs' arrangement, changed state by collection, penalties on activations.
+    """
+    state: dict[str, Any] = {}
+    losses: list[Any] = []
+
+    def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any]:
+        layer = step.node.layer
+        arrays = {name: _at(tree, step.path) for name, tree in variables.items()}
+        for name, tree in state.items():
+            if (newer := _at(tree, step.path)) is not None:
+                arrays[name] = newer
+        arrays = {name: value for name, value in arrays.items() if value is not None}
+        _check_present(step, arrays)
+        plain_args, plain_kwargs = _unmask((args, dict(kwargs)), "value")
+        training = context.train if step.training is None else step.training
+        rngs = {name: fold_path(key, step.call_path) for name, key in context.rngs.items()}
+        inner = Context(training, rngs, _unmask(args, "mask"), "/".join(step.path))
+
+        def compute(arrays: Any, plain_args: Any, plain_kwargs: Any) -> tuple[Any, ...]:
+            ran = layer.run(arrays, plain_args, plain_kwargs, inner)
+            return ran.outputs, ran.masks, ran.state, ran.losses
+
+        compute = compute if wrap is None else wrap(step, compute)
+        outputs, out_masks, updates, penalties = compute(arrays, plain_args, plain_kwargs)
+        for name, update in updates.items():
+            _put(state.setdefault(name, {}), step.path, {**(arrays.get(name) or {}), **update})
+        losses.extend(penalties)
+        return _mask_each(outputs, out_masks)
+
+    masks = [None] * len(values) if masks is None else masks
+    with_masks = [Masked(value, mask) for value, mask in zip(values, masks, strict=True)]
+    result = evaluate(graph, call, with_masks)
+    return Ran(_unmask(result, "value"), _unmask(result, "mask"), state, tuple(losses))
+
+
+def infer_graph(graph: Graph, specs: Sequence[TensorSpec]) -> Inferred:
+    """Specs of the graph's arrays and outputs for inputs of these specs."""
+    variables: dict[str, Any] = {}
+
+    def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
+        inferred = _infer_step(step, args, kwargs)
+        for name, tree in inferred.variables.items():
+            _put(variables.setdefault(name, {}), step.path, tree)
+        return inferred.specs
+
+    outputs = evaluate(graph, call, specs)
+    leaves, structure = jax.tree.flatten(outputs)
+    return Inferred(variables, tuple(leaves), structure)
+
+
+def init_graph(graph: Graph, key: jax.Array, specs: Sequence[TensorSpec]) -> Variables:
+    """Arrays for every layer, each layer from a key that depends on its path alone.
+
+    Raises: GraphValueError that lists the layers whose arrays' sizes are not known from `specs`.
+    """
+    variables: dict[str, Any] = {"params": {}}
+    unsettled: list[str] = []
+    done: set[tuple[str, ...]] = set()
+
+    def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
+        inferred = _infer_step(step, args, kwargs)
+        if step.path not in done:
+            done.add(step.path)
+            unknown = [leaf for leaf in jax.tree.leaves(inferred.variables) if not is_known(leaf.dims)]
+            if unknown:
+                unsettled.append(f"{'/'.join(step.path)} needs an array of {', '.join(map(str, unknown))}")
+            elif inferred.variables and not unsettled:
+                drawn = step.node.layer.init(fold_path(key, step.path), *args, **kwargs)
+                for name, tree in drawn.items():
+                    _put(variables.setdefault(name, {}), step.path, tree)
+        return inferred.specs
+
+    evaluate(graph, call, specs)
+    if unsettled:
+        raise combine(
+            "Sizes of weights depend on input sizes that are not known.",
+            unsettled,
+            fix="give the sizes in Input, or an example of the data: graph.init(key, inputs)",
+        )
+    return variables
+
+
+def _infer_step(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
+    """What was inferred when the call was made, where it is made on the same specs again; else anew."""
+    node = step.node
+    now = [leaf for leaf in jax.tree.leaves((args, kwargs)) if isinstance(leaf, TensorSpec)]
+    if now == [tensor.spec for tensor in node.parents] and node.is_inferred:
+        return Inferred(node.variables, node.specs, node.structure)
+    try:
+        return node.layer.infer(args, kwargs)
+    except GraphError as error:
+        raise _placed(error, step) from error
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        where = "/".join(step.path)
+        received = ", ".join(map(str, now))
+        raise GraphError(f"{title(node.layer)} cannot be computed: {reason}", where=where, received=received) from error
+
+
+def _placed(error: GraphError, step: Step) -> GraphError:
+    where = error.where or describe_call(step.node.layer, step.node.parents)
+    return type(error)(error.what, where=where, received=error.received, expected=error.expected, fix=error.fix)
+
+
+def _check_present(step: Step, arrays: Mapping[str, Any]) -> None:
+    absent = [name for name in step.node.variables if name not in arrays]
+    if absent:
+        place = "/".join(step.path)
+        raise GraphKeyError(
+            f"The variables have no arrays for the layer '{place}'.",
+            where=place,
+            received=f"collections {sorted(arrays) or 'none'} for this layer",
+            expected=f"{', '.join(absent)}: {step.path}",
+            fix="graph.init(key) makes variables for this graph",
+        )
+
+
+def _at(tree: Any, path: Sequence[str]) -> Any:
+    """The branch of nested mappings at a path; None where there is none."""
+    for name in path:
+        if tree is None or name not in tree:
+            return None
+        tree = tree[name]
+    return tree
+
+
+def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    for name in path[:-1]:
+        tree = tree.setdefault(name, {})
+    tree[path[-1]] = value
+
+
+def _unmask(tree: PyTree, part: str) -> PyTree:
+    return jax.tree.map(lambda leaf: getattr(leaf, part) if isinstance(leaf, Masked) else (leaf if part == "value" else None), tree)
+
+
+def _mask_each(outputs: PyTree, masks: PyTree) -> list[Masked]:
+    """The outputs, flat, each with its mask; one mask for several outputs belongs to the first."""
+    leaves, structure = jax.tree.flatten(outputs)
+    flat = jax.tree.leaves(masks, is_leaf=lambda leaf: leaf is None)
+    if len(flat) != len(leaves):
+        flat = [*flat[:1], *[None] * (len(leaves) - 1)]
+    return [Masked(value, mask) for value, mask in zip(leaves, flat, strict=True)]
+
+
+def nodes_of(graph: Graph) -> tuple[tuple[tuple[str, ...], Node], ...]:
+    """Every call of a layer with its path, those in nested graphs included, in the order of the walk."""
+    found: list[tuple[tuple[str, ...], Node]] = []
+
+    def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any]:
+        found.append((step.path, step.node))
+        return [None] * len(step.node.specs)
+
+    evaluate(graph, call, [None] * len(graph.inputs))
+    return tuple(found)
