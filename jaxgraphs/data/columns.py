@@ -19,6 +19,7 @@ Kind = Literal["number", "integer", "category", "text"]
 KINDS: tuple[Kind, ...] = ("number", "integer", "category", "text")
 _NO_NUMBER = frozenset({"", "na", "n/a", "nan", "null", "none"})
 _INT32 = np.iinfo(np.int32)
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +198,7 @@ def _number(column: Column, value: object) -> float:
     if not _is_number(value):
         raise Unreadable(f"{column.name} is {str(value)[:40]!r}, not a number")
     number = float(cast(str, value))
-    if not abs(number) <= np.finfo(np.float32).max:
+    if abs(number) > _FLOAT32_MAX:
         raise Unreadable(f"{column.name} is {str(value)[:40]}, which float32 does not hold")
     return number
 

@@ -63,9 +63,11 @@ class TableEncoder:
         Args:
             rows: values by column; a column that is not there is missing, other columns are passed over.
         Returns: arrays (n, width): float32 for numbers, int32 for the rest.
-        Raises: GraphValueError that names the broken rows, the first being 1.
+        Raises: GraphValueError that names the broken rows, the first being 1; GraphTypeError when a row is no dict.
         """
         numbered = [Row(line, values) for line, values in enumerate(rows, start=1)]
+        if not all(isinstance(row.values, Mapping) for row in numbered):
+            raise GraphTypeError("Rows are values by column.", expected='a list of dicts: [{"column": value}]')
         values, faults = _read(numbered, _flat(self.inputs), "rows")
         settle(faults, "raise")
         return _arrays(self.inputs, iter(values))
@@ -228,9 +230,11 @@ def _parts(part: Mapping[str, Columns], *, target: bool) -> Parts:
 
 
 def _several(name: str, columns: Columns) -> Sequence[str | Column]:
-    several = [columns] if isinstance(columns, str | Column) else list(columns)
-    if not several:
-        raise GraphValueError(f"{name!r} has no column.", expected="a column's name, a Column, or a list of them")
+    several = [columns] if isinstance(columns, str | Column) else columns
+    if not isinstance(several, list | tuple) or not several:
+        raise GraphTypeError(
+            f"{name!r} has no column.", received=repr(columns), expected="a column's name, a Column, or a list of them"
+        )
     return several
 
 
