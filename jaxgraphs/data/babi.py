@@ -113,10 +113,11 @@ class _Story:
         return []
 
     def _question(self, fields: list[str]) -> Example:
-        question, answer, *support = (field.strip() for field in fields)
-        if not question or not answer or len(support) > 1:
+        fields = [field.strip() for field in fields]
+        if len(fields) not in (2, 3) or not all(fields[:2]):
             raise Unreadable("is not a question, its answer and its supporting lines, with tabs between")
-        numbers = support[0].split() if support else []
+        question, answer = fields[:2]
+        numbers = " ".join(fields[2:]).split()
         unknown = [number for number in numbers if number not in self.places]
         if unknown:
             raise Unreadable(f"rests on line {unknown[0][:20]}, which is no earlier sentence of its story")

@@ -40,7 +40,7 @@ def load(path: str | Path) -> Dataset:
     file = require_file(Path(path) / "mnist.npz" if Path(path).is_dir() else path)
     try:
         arrays = _read(file)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, GraphValueError):
             raise
         raise GraphValueError("This is no npz of arrays.", where=str(file), received=str(error), fix=_FIX) from error

@@ -7,6 +7,8 @@ import io
 import tarfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jaxgraphs.data import babi
 from jaxgraphs.data.questions import Example
@@ -84,6 +86,7 @@ def test_harmless_unlikeness(change):  # oracle: the plain file
         (b"4 John took", b"4 J\xffhn took", 4, "not UTF-8", [EXAMPLES[0], EXAMPLES[2]]),
         (b"2 John got the milk.", b"2", 2, "has no sentence", EXAMPLES[2:]),
         # A broken question is alone.
+        (b"\tbathroom\t1", b"\t", 3, "is not a question", EXAMPLES[1:]),
         (b"\tbathroom\t1", b"\t\t1", 3, "is not a question", EXAMPLES[1:]),
         (b"\tbathroom\t1", b"\tbathroom\t1\t2", 3, "is not a question", EXAMPLES[1:]),
         (b"\tbathroom\t1", b"\tbathroom\tone", 3, "rests on line one", EXAMPLES[1:]),
@@ -103,6 +106,16 @@ def test_broken_lines(
     assert list(stories.train) == left
     assert [fault.line for fault in stories.faults] == [line]
     assert reason in str(stories.faults[0])
+
+
+PIECES = (b"1", b"2", b"3", b" ", b"\t", b"\n", b"\r", b"Ann", b"?", b"\xff", b"1 Ann ran.\n", b"2 Who?\tAnn\t1\n")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join))
+def test_any_bytes_are_examples_or_faults(data):  # oracle: supports lie in the story, each fault on one line
+    examples, faults = babi.parse(data, "told")
+    assert all(0 <= index < len(example.story) for example in examples for index in example.supporting)
+    assert len({fault.line for fault in faults}) == len(faults) <= data.count(b"\n") + 1
 
 
 def corrupt(path, form):
