@@ -41,9 +41,9 @@ def reduce(
     """
     check_reduction(reduction)
     losses = promoted(values)
-    if losses.ndim == 0 and weights is None:
-        return losses
     if losses.ndim == 0:  # a function of the user's that reduced already
+        if weights is None:
+            return losses
         losses = jnp.broadcast_to(losses, jnp.shape(weights))
     counted = _counted(losses, mask, present)
     if counted is not None:
