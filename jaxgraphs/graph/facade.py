@@ -6,13 +6,15 @@ those read graphs. Each import runs when its method is called.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
 
+from jaxgraphs.errors import GraphValueError
 from jaxgraphs.symbolic.context import Context
-from jaxgraphs.symbolic.node import Inferred, Ran, Variables
+from jaxgraphs.symbolic.keys import check_key
+from jaxgraphs.symbolic.node import UNKNOWN, Inferred, Ran, Variables, title
 from jaxgraphs.symbolic.spec import TensorSpec
 
 if TYPE_CHECKING:
@@ -34,9 +36,10 @@ class GraphMethods:
         from jaxgraphs.graph.inputs import flatten_inputs
         from jaxgraphs.graph.run import init_graph
 
+        check_key(key)
         graph = _graph(self)
         if not inputs:
-            return cast(dict[str, Any], init_graph(graph, key, graph.input_specs()))
+            return cast(dict[str, Any], init_graph(graph, key, _known_specs(graph)))
         values = flatten_inputs(graph, inputs[0] if len(inputs) == 1 else list(inputs))
         return cast(dict[str, Any], init_graph(graph, key, _specs(graph, values)))
 
@@ -86,7 +89,7 @@ class GraphMethods:
     def variable_specs(self, *args: Any, **kwargs: Any) -> Variables:
         """TensorSpecs of all arrays by collection, layer and name; for other inputs than the graph's own where given."""
         graph = _graph(self)
-        return self.infer(args if args else tuple(graph.input_specs()), kwargs).variables
+        return self.infer(args if args else tuple(_known_specs(graph)), kwargs).variables
 
     def run(self, variables: Variables, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context) -> Ran:
         """Computes a call of the graph as a layer within another layer."""
@@ -112,6 +115,35 @@ class GraphMethods:
 
         return count_params(_graph(self))
 
+    def subgraph(self, outputs: Any, inputs: Any = None, name: str | None = None) -> Graph:
+        """The calls that lead to some tensors, as a graph of its own that the same variables feed.
+
+        Args:
+            outputs: names or tensors: one, or a list or dict of them; ``"inner/dense"`` is within a nested graph,
+                ``"lstm:1"`` a shared layer's second call.
+            inputs: likewise, where data is to enter; None is this graph's inputs, without those that are not needed.
+            name: of the new graph.
+        Raises: GraphError when something is not there, or other inputs are needed.
+        """
+        from jaxgraphs.graph.subgraph import subgraph
+
+        return subgraph(_graph(self), outputs, inputs, name)
+
+    def replace(self, name: str, layer: Any) -> Graph:
+        """A graph with `layer` in the place of the one called `name` (or at that path), at each of its calls.
+
+        Raises: GraphError when there is no such layer, or the new one does not fit there.
+        """
+        from jaxgraphs.graph.rewrite import replace
+
+        return replace(_graph(self), name, layer)
+
+    def map_layers(self, function: Callable[[str, Any], Any]) -> Graph:
+        """A graph with ``function(path, layer)`` in the place of each layer; a path is such as ``"inner/dense"``."""
+        from jaxgraphs.graph.rewrite import map_layers
+
+        return map_layers(_graph(self), function)
+
 
 def _graph(methods: GraphMethods) -> Graph:
     return cast("Graph", methods)
@@ -121,10 +153,22 @@ def _flat(graph: Graph, args: tuple[Any, ...]) -> list[Any]:
     return graph.flatten_inputs(args[0] if len(args) == 1 else list(args))
 
 
+def _known_specs(graph: Graph) -> list[TensorSpec]:
+    """The specs of the inputs; a Sequential without an Input has none."""
+    specs = graph.input_specs()
+    if UNKNOWN in specs:
+        raise GraphValueError(
+            f"{title(graph)} has no Input, so that the sizes of its weights are not known.",
+            expected="an Input at the start, or an example of the data",
+            fix="Sequential([Input((8,)), ...]), or graph.init(key, inputs)",
+        )
+    return specs
+
+
 def _specs(graph: Graph, values: list[Any]) -> list[TensorSpec]:
     """Specs of arrays or of specs, checked against the inputs; dtypes are the inputs' own where they convert."""
-    from jaxgraphs.graph.inputs import check_inputs
+    from jaxgraphs.graph.inputs import check_inputs, check_specs
 
-    if all(isinstance(value, TensorSpec) for value in values):
-        return values
+    if any(isinstance(value, TensorSpec) for value in values):
+        return check_specs(graph, values)
     return [TensorSpec.of(array) for array in check_inputs(graph, values)]
