@@ -1,0 +1,199 @@
+"""From what the user gives, arrays in any form or an iterable of batches, to batches of one shape."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgraphs.errors import GraphTypeError, GraphValueError, combine
+from jaxgraphs.graph.graph import Graph
+from jaxgraphs.symbolic.keys import fold_path
+from jaxgraphs.training.by_output import by_output
+from jaxgraphs.training.objective import Targets
+from jaxgraphs.training.step import Batch
+
+Columns = Sequence[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrays:
+    """A data set in memory: inputs, targets and sample weights by position, None where there is none."""
+
+    inputs: list[np.ndarray]
+    targets: list[np.ndarray | None]
+    weights: list[np.ndarray | None]
+
+    @property
+    def size(self) -> int:
+        """How many examples there are."""
+        return len(self.inputs[0])
+
+    def take(self, rows: Any) -> Arrays:
+        """The examples of these numbers, or of a slice."""
+        pick = lambda column: None if column is None else column[rows]  # noqa: E731
+        return Arrays(*([pick(column) for column in part] for part in (self.inputs, self.targets, self.weights)))
+
+    def batches(self, batch_size: int, order: np.ndarray | None = None, *, can_pad: bool = True) -> Iterator[Batch]:
+        """Batches in order; where the last is short, all have a mark of the rows that are there and one shape."""
+        is_even = self.size % batch_size == 0
+        for start in range(0, self.size, batch_size):
+            rows = np.arange(start, min(start + batch_size, self.size)) if order is None else order[start : start + batch_size]
+            yield pad(self.take(rows), batch_size, is_marked=not is_even) if can_pad else batch_of(self.take(rows))
+
+
+def arrays_of(graph: Graph, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Arrays:
+    """Data given as an array, a list or a dict, brought into the order of the graph's inputs and outputs.
+
+    Raises: GraphValueError that lists every name that does not fit and every column of another length.
+    """
+    names = graph.output_names
+    inputs = [_array(value, name) for value, name in zip(graph.flatten_inputs(x), graph.input_names, strict=True)]
+    targets = [None] * len(names) if y is None else _targets(y, names)
+    weights = [None if item is None else _array(item, "sample_weight") for item in by_output_or_all(sample_weight, names, "sample_weight")]
+    if class_weight is not None:
+        weights = _with_class_weights(class_weight, names, targets, weights)
+    _check_lengths(graph, inputs, targets, weights)
+    return Arrays(inputs, targets, weights)
+
+
+def split(data: Arrays, share: float) -> tuple[Arrays, Arrays]:
+    """The data without its last `share`, and that share, as Keras' validation_split."""
+    if not 0 < share < 1:
+        raise GraphValueError("validation_split is a share between 0 and 1.", received=f"{share!r}", fix="validation_split=0.2")
+    cut = int(data.size * (1 - share))
+    if cut in (0, data.size):
+        raise GraphValueError("validation_split leaves a part without examples.", received=f"{share!r} of {data.size} examples")
+    return data.take(slice(0, cut)), data.take(slice(cut, None))
+
+
+def order_of(key: jax.Array, epoch: int, size: int) -> np.ndarray:
+    """The order of examples in an epoch: depends on the run's key and the epoch alone."""
+    return np.asarray(jax.random.permutation(fold_path(key, ("shuffle", str(epoch))), size))
+
+
+def pad(data: Arrays, size: int, *, is_marked: bool = True) -> Batch:
+    """A batch of `size` rows: real ones, then copies of the first; a mark says which are real."""
+    count = data.size
+    if count > size:
+        raise GraphValueError("A batch is larger than those before it.", received=f"{count} rows", expected=f"at most {size}")
+    rows = np.concatenate([np.arange(count), np.zeros(size - count, int)]) if count < size else slice(None)
+    present = np.arange(size) < count if is_marked or count < size else None
+    return batch_of(data.take(rows), present)
+
+
+def batch_of(data: Arrays, present: np.ndarray | None = None) -> Batch:
+    """The rows as one batch."""
+    return Batch(tuple(data.inputs), Targets(tuple(data.targets), tuple(data.weights), present))
+
+
+def unpack(item: Any) -> tuple[Any, Any, Any]:
+    """One element of an iterable of batches: x, (x, y) or (x, y, sample_weight)."""
+    if isinstance(item, tuple):
+        if len(item) in (1, 2, 3):
+            return (*item, None, None)[:3]
+        raise GraphTypeError("A batch is (x, y) or (x, y, sample_weight).", received=f"a tuple of {len(item)}")
+    return item, None, None
+
+
+def stream(graph: Graph, batches: Iterable[Any], *, can_pad: bool, class_weight: Any = None) -> Iterator[Batch]:
+    """Batches from an iterable; one that is shorter than the first is padded to its size and marked."""
+    size: int | None = None
+    for item in batches:
+        x, y, weight = unpack(item)
+        data = arrays_of(graph, x, y, weight, class_weight)
+        size = size or data.size
+        yield pad(data, size, is_marked=False) if can_pad and data.size < size else batch_of(data)
+
+
+def is_in_memory(x: Any) -> bool:
+    """Whether `x` is data itself, rather than an iterable of batches."""
+    if isinstance(x, Mapping):
+        return True
+    if isinstance(x, (list, tuple)):
+        return all(_is_arraylike(item) or isinstance(item, (list, Mapping)) for item in x) and not _is_batches(x)
+    return _is_arraylike(x)
+
+
+def by_output_or_all(given: Any, names: Sequence[str], what: str) -> list[Any]:
+    """As `by_output`, but one value stands for every output."""
+    if given is not None and len(names) > 1 and not isinstance(given, (list, tuple, Mapping)):
+        return [given] * len(names)
+    return by_output(given, names, what, is_leaf=lambda item: len(names) == 1 and not isinstance(item, Mapping))
+
+
+def _targets(y: Any, names: Sequence[str]) -> list[Any]:
+    if isinstance(y, Mapping):
+        absent = [name for name in names if name not in y]
+        if absent:
+            raise combine(
+                f"The targets of {len(absent)} outputs are missing.",
+                [f"'{name}' is not among {list(y)}" for name in absent],
+                fix="give a target for each output; None says that an output has none in this data",
+            )
+    is_one = len(names) == 1 and not isinstance(y, Mapping) and not (isinstance(y, (list, tuple)) and len(y) == 1 and _is_arraylike(y[0]))
+    given = [y] if is_one else by_output(y, names, "y")
+    return [None if item is None else _array(item, name) for item, name in zip(given, names, strict=True)]
+
+
+def _with_class_weights(given: Any, names: Sequence[str], targets: Columns, weights: Columns) -> list[Any]:
+    per_output = isinstance(given, Mapping) and any(isinstance(value, Mapping) for value in given.values())
+    tables = by_output(given, names, "class_weight") if per_output else by_output([given], names, "class_weight") if len(names) == 1 else [given] * 0
+    if not tables:
+        raise GraphValueError(
+            "class_weight is one table, and the graph has several outputs.",
+            received=repr(given),
+            fix=f"class_weight={{'{names[0]}': {{0: 1.0, 1: 2.0}}}}",
+        )
+    return [_class_weighted(table, target, weight) for table, target, weight in zip(tables, targets, weights, strict=True)]
+
+
+def _class_weighted(table: Mapping[Any, float] | None, target: np.ndarray | None, weight: np.ndarray | None) -> np.ndarray | None:
+    if table is None or target is None:
+        return weight
+    is_one_hot = target.ndim > 1 and target.shape[-1] > 1
+    classes = np.argmax(target, -1) if is_one_hot else np.round(target.reshape(target.shape[:-1] if target.ndim > 1 else target.shape)).astype(int)
+    factors = np.ones(classes.shape, np.float32)
+    for label, factor in table.items():
+        factors[classes == int(label)] = factor
+    return factors if weight is None else factors * weight.reshape(weight.shape + (1,) * (factors.ndim - weight.ndim))
+
+
+def _check_lengths(graph: Graph, inputs: Columns, targets: Columns, weights: Columns) -> None:
+    columns = [(f"input '{name}'", column) for name, column in zip(graph.input_names, inputs, strict=True)]
+    columns += [(f"target '{name}'", column) for name, column in zip(graph.output_names, targets, strict=True)]
+    columns += [(f"sample_weight of '{name}'", column) for name, column in zip(graph.output_names, weights, strict=True)]
+    lengths = {name: (len(column) if column.ndim else None) for name, column in columns if column is not None}
+    if len(set(lengths.values())) > 1 or None in lengths.values():
+        raise combine(
+            "The data's columns differ in length.",
+            [f"{name}: {'no batch axis' if length is None else f'{length} examples'}" for name, length in lengths.items()],
+            fix="give one row for each example in every array",
+        )
+    if 0 in lengths.values():
+        raise GraphValueError("The data has no examples.", received="arrays of length 0")
+
+
+def _array(value: Any, name: str) -> np.ndarray:
+    """A NumPy array in the dtype that JAX will compute with."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise GraphTypeError(f"'{name}' is not an array.", received=str(error).splitlines()[0], fix="pad rows of unlike length") from error
+    if array.dtype.kind in "OSUMm":
+        raise GraphTypeError(
+            f"'{name}' holds no numbers.", received=f"dtype {array.dtype}", expected="numbers", fix="encode texts as whole numbers first"
+        )
+    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype), copy=False)
+
+
+def _is_arraylike(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _is_batches(items: Sequence[Any]) -> bool:
+    """A list of (x, y) pairs is an iterable of batches."""
+    return bool(items) and all(isinstance(item, tuple) for item in items)

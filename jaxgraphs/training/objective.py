@@ -1,0 +1,250 @@
+"""What training minimises and reports: losses, weights and metrics bound to outputs by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgraphs.errors import GraphTypeError, GraphValueError
+from jaxgraphs.graph.graph import Graph
+from jaxgraphs.layers.base import Weight
+from jaxgraphs.passes.logits import Kind, with_logits
+from jaxgraphs.training import losses as loss_functions
+from jaxgraphs.training import metrics as metric_functions
+from jaxgraphs.training.by_output import by_output
+from jaxgraphs.training.regularization import Path, declared_weights, penalty
+
+Array = jax.Array
+_ACTIVATIONS = {"softmax": lambda x: jax.nn.softmax(x, axis=-1), "sigmoid": jax.nn.sigmoid}
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """Losses, weights and metrics of a graph's outputs, checked once.
+
+    Args:
+        graph: computes the flat outputs, then the logits of those outputs whose loss reads logits.
+        names: of the outputs.
+        losses: one for each output; None where an output is not trained.
+        weights: of the losses.
+        metrics: for each output (name, description) pairs; `weighted_metrics` count sample weights too.
+        kinds: for each output the activation that its loss undoes, or None.
+        declared: the learned weights by path, with their regularisers and constraints.
+    """
+
+    graph: Graph
+    names: tuple[str, ...]
+    losses: tuple[Any, ...]
+    weights: tuple[float, ...]
+    metrics: tuple[tuple[tuple[str, Any], ...], ...]
+    weighted_metrics: tuple[tuple[tuple[str, Any], ...], ...]
+    kinds: tuple[Kind | None, ...]
+    declared: Mapping[Path, Weight]
+
+    def predictions(self, outputs: Sequence[Array]) -> list[Array]:
+        """The graph's own outputs among what `graph` computes."""
+        return list(outputs[: len(self.names)])
+
+    def loss(
+        self, outputs: Sequence[Array], masks: Sequence[Any], targets: Targets, params: Any
+    ) -> tuple[Array, dict[str, Array]]:
+        """The weighted sum and its terms by name, for one batch.
+
+        Args:
+            outputs, masks: of `graph`, flat.
+            targets: what the outputs should be.
+            params: of all layers, for the regularisers.
+        Returns: a scalar; and each output's loss before weighting, with the penalty on weights where there is one.
+        """
+        parts: dict[str, Array] = {}
+        total = jnp.zeros((), jnp.float32)
+        readings = self._loss_readings(outputs)
+        for index, (name, loss) in enumerate(zip(self.names, self.losses, strict=True)):
+            if loss is None or targets.values[index] is None:
+                continue
+            value = loss.reduced(
+                readings[index], targets.values[index], targets.weights[index], masks[index], present=targets.present
+            )
+            parts[f"{name}_loss"] = value
+            total = total.astype(jnp.promote_types(total.dtype, value.dtype)) + self.weights[index] * value
+        penalties = penalty(self.declared, params)
+        if penalties is not None:
+            parts["regularization_loss"] = penalties
+            total = total + penalties.astype(total.dtype)
+        return total, parts
+
+    def _loss_readings(self, outputs: Sequence[Array]) -> list[Array]:
+        """What each loss reads: logits where it can, else the output itself."""
+        logits = iter(outputs[len(self.names) :])
+        own = outputs[: len(self.names)]
+        return [output if kind is None else next(logits) for output, kind in zip(own, self.kinds, strict=True)]
+
+    def empty(self) -> dict[str, Any]:
+        """The running sums of an epoch before its first batch."""
+        zero = jnp.zeros((), jnp.float32)
+        means = {name: (zero, zero) for name in self.loss_names}
+        kept = {name: metric.empty() for _, name, metric, _ in self._each_metric()}
+        return {"losses": means, "metrics": kept}
+
+    def accumulate(
+        self,
+        sums: Mapping[str, Any],
+        total: Array,
+        parts: Mapping[str, Array],
+        outputs: Sequence[Array],
+        masks: Sequence[Any],
+        targets: Targets,
+    ) -> dict[str, Any]:
+        """The running sums with one more batch; rows that only pad it do not count."""
+        count = targets.count()
+        values = {"loss": total, **parts}
+        means = {
+            name: (old[0] + values[name].astype(jnp.float32) * count, old[1] + count) if name in values else old
+            for name, old in sums["losses"].items()
+        }
+        predictions, kept = self.predictions(outputs), dict(sums["metrics"])
+        for index, name, metric, is_weighted in self._each_metric():
+            if targets.values[index] is not None:
+                weights = targets.metric_weights(index, masks[index], is_weighted)
+                kept[name] = metric.update(kept[name], predictions[index], targets.values[index], weights)
+        return {"losses": means, "metrics": kept}
+
+    @property
+    def log_names(self) -> tuple[str, ...]:
+        """The names in the logs in the order in which they are shown; jit returns dicts sorted."""
+        own = f"{self.names[0]}_loss" if len(self.names) == 1 else None
+        losses = [name for name in self.loss_names if name != own]
+        return (*losses, *(name for _, name, _, _ in self._each_metric()))
+
+    def logs(self, sums: Mapping[str, Any]) -> dict[str, Array]:
+        """What the running sums say: the mean losses, and the metrics."""
+        means = {name: total / jnp.maximum(count, 1) for name, (total, count) in sums["losses"].items()}
+        values = {name: metric.compute(sums["metrics"][name]) for _, name, metric, _ in self._each_metric()}
+        everything = {**means, **values}
+        return {name: everything[name] for name in self.log_names}
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """The losses that are logged: the sum, each output's, the penalty on weights."""
+        each = [f"{name}_loss" for name, loss in zip(self.names, self.losses, strict=True) if loss is not None]
+        is_penalised = any(weight.regularizer is not None for weight in self.declared.values())
+        return ("loss", *each, *(["regularization_loss"] if is_penalised else []))
+
+    def _each_metric(self) -> list[tuple[int, str, Any, bool]]:
+        """(output, name in the logs, metric, whether sample weights count) of every metric."""
+        found = []
+        for bound, is_weighted in ((self.metrics, False), (self.weighted_metrics, True)):
+            for index, metrics in enumerate(bound):
+                prefix = f"{self.names[index]}_" if len(self.names) > 1 else ""
+                found += [(index, prefix + name, metric, is_weighted) for name, metric in metrics]
+        return found
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """What a batch's outputs should be.
+
+    Args:
+        values: for each output an array, or None where the batch says nothing of it.
+        weights: for each output sample weights (batch, ...), or None.
+        present: (batch,) booleans, False for rows that only pad the batch; None where all are real.
+    """
+
+    values: tuple[Any, ...]
+    weights: tuple[Any, ...]
+    present: Array | None = None
+
+    def count(self) -> Array:
+        """How many examples the batch has."""
+        if self.present is not None:
+            return jnp.sum(self.present.astype(jnp.float32))
+        sizes = [value.shape[0] for value in self.values if value is not None]
+        return jnp.asarray(float(sizes[0]) if sizes else 0.0, jnp.float32)
+
+    def metric_weights(self, index: int, mask: Any, is_weighted: bool) -> Array | None:
+        """What multiplies each value in a metric: the mask, the rows present, the sample weights where they count."""
+        factors = [
+            factor
+            for factor in (mask, self.present, self.weights[index] if is_weighted else None)
+            if factor is not None
+        ]
+        if not factors:
+            return None
+        rank = max(factor.ndim for factor in factors)
+        wide = [factor.reshape(factor.shape + (1,) * (rank - factor.ndim)).astype(jnp.float32) for factor in factors]
+        product = wide[0]
+        for factor in wide[1:]:
+            product = product * factor
+        return product
+
+
+def bind(
+    graph: Graph, loss: Any, loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None
+) -> Objective:
+    """Binds what the user gave to the graph's outputs.
+
+    Args:
+        loss: a Keras name, a `jg.losses` object or a function (y_true, y_pred); one, a list, or a dict by output name.
+        loss_weights: numbers likewise; 1 where left out.
+        metrics, weighted_metrics: names or `jg.metrics` objects; a list of them for each output.
+    Raises: GraphError that lists names that are not outputs, unknown losses and metrics.
+    """
+    names = graph.output_names
+    bound = [None if item is None else loss_functions.get(item) for item in by_output(loss, names, "loss")]
+    if all(item is None for item in bound):
+        raise GraphValueError(
+            "No output has a loss.",
+            expected=f"a loss for at least one of {list(names)}",
+            fix='Trainer(graph, loss="mse")',
+        )
+    weights = [_weight(item) for item in by_output(loss_weights, names, "loss_weights", missing=1.0)]
+    wanted = [item is not None and any(item.on_logits(kind) is not None for kind in _ACTIVATIONS) for item in bound]
+    with_more, kinds = with_logits(graph, wanted)
+    on_logits = [item if kind is None else item.on_logits(kind) for item, kind in zip(bound, kinds, strict=True)]
+    lost = [item is not None and new is None for item, new in zip(bound, on_logits, strict=True)]
+    if any(lost):
+        # A loss of one activation behind another, such as a binary one on a softmax, reads the output itself.
+        with_more, kinds = with_logits(graph, [want and not gone for want, gone in zip(wanted, lost, strict=True)])
+        on_logits = [item if kind is None else item.on_logits(kind) for item, kind in zip(bound, kinds, strict=True)]
+    specs = [tensor.spec for tensor in graph.flat_outputs]
+    return Objective(
+        with_more,
+        names,
+        tuple(on_logits),
+        tuple(weights),
+        *(
+            tuple(
+                tuple(metric_functions.bind(item, spec, loss=original) for item in _listed(given))
+                for given, spec, original in zip(
+                    by_output(_nested(these, names), names, what), specs, bound, strict=True
+                )
+            )
+            for these, what in ((metrics, "metrics"), (weighted_metrics, "weighted_metrics"))
+        ),
+        kinds,
+        declared_weights(with_more),
+    )
+
+
+def _nested(metrics: Any, names: Sequence[str]) -> Any:
+    """A list of metrics for the one output of a graph is that output's entry."""
+    return [metrics] if len(names) == 1 and isinstance(metrics, (list, tuple)) else metrics
+
+
+def _listed(metrics: Any) -> list[Any]:
+    if metrics is None:
+        return []
+    return list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
+
+
+def _weight(value: Any) -> float:
+    if value is None:
+        return 1.0
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise GraphTypeError("A loss weight is a number.", received=repr(value), fix="loss_weights=[0.25, 1.0, 10.0]")
+    return float(value)
