@@ -1,0 +1,48 @@
+"""Asking a saved question-answering model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgraphs.data.questions import QuestionEncoder
+from jaxgraphs.errors import GraphValueError
+from jaxgraphs.graph.graph import Graph
+from jaxgraphs.io.archive import load
+
+COUNT = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Answerer:
+    """A trained graph with what turns texts into its inputs."""
+
+    graph: Graph
+    variables: Mapping[str, Any]
+    encoder: QuestionEncoder
+
+
+def load_answerer(path: str) -> Answerer:
+    """The model that ``jaxgraphs train --save`` wrote.
+
+    Raises: GraphError when the file is something else.
+    """
+    graph, variables, extra = load(path, with_extra=True)
+    if "questions" not in extra:
+        raise GraphValueError(
+            f"{path} holds a model that does not answer questions.",
+            received=f"made by the job {extra.get('job', 'none')!r}",
+            fix=f"jaxgraphs train question_answering --save {path}",
+        )
+    return Answerer(graph, variables, QuestionEncoder.from_json(extra["questions"]))
+
+
+def answer(answerer: Answerer, story: str, question: str) -> list[tuple[str, float]]:
+    """The likeliest answers with their probabilities, the likeliest first."""
+    inputs = answerer.encoder.encode_example(story, question)
+    probs = np.asarray(jax.jit(answerer.graph.apply)(answerer.variables, inputs))[0]
+    return [(answerer.encoder.answers[index], float(probs[index])) for index in np.argsort(-probs)[:COUNT]]
