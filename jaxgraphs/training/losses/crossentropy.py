@@ -206,7 +206,7 @@ def whole_classes(name: str, predictions: Array, targets: ArrayLike, axis: int =
     Raises: ShapeMismatchError, in the name of the loss or metric `name`, where the shapes do not go together.
     """
     given = jnp.asarray(targets)
-    classes = given.astype(jnp.int32) if not jnp.issubdtype(given.dtype, jnp.integer) else given
+    classes = given.astype(jnp.int32)  # a byte may be too small for the number of classes
     if classes.ndim == predictions.ndim and classes.shape[axis] == 1:
         classes = jnp.squeeze(classes, axis)
     if classes.shape == predictions.shape[:-1]:
