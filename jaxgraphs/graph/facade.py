@@ -6,7 +6,7 @@ those read graphs. Each import runs when its method is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
@@ -20,6 +20,7 @@ from jaxgraphs.symbolic.spec import TensorSpec
 if TYPE_CHECKING:
     from jaxgraphs.graph.graph import Graph
     from jaxgraphs.graph.module import GraphModule
+    from jaxgraphs.inspect.summary import Summary
 
 
 class GraphMethods:
@@ -143,6 +144,27 @@ class GraphMethods:
         from jaxgraphs.graph.rewrite import map_layers
 
         return map_layers(_graph(self), function)
+
+    def summary(
+        self,
+        cost: bool = False,
+        expand_nested: bool = False,
+        *,
+        batch_size: int = 1,
+        sizes: Mapping[str, int | Sequence[int]] | None = None,
+    ) -> Summary:
+        """The graph as a table: ``print(graph.summary())``; its `.rows` and `.totals` are data.
+
+        Args:
+            cost: whether to add floating-point operations, bytes, and the share of each layer.
+            expand_nested: whether the layers of nested graphs have rows.
+            batch_size: how many examples the costs are for.
+            sizes: for the costs, of inputs that leave them open: by name, a number or the whole shape.
+        Raises: GraphError when costs are asked of a graph whose inputs are not known.
+        """
+        from jaxgraphs.inspect.summary import summary
+
+        return summary(_graph(self), cost, expand_nested, batch_size=batch_size, sizes=sizes)
 
 
 def _graph(methods: GraphMethods) -> Graph:

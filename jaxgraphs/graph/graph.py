@@ -61,9 +61,9 @@ class Graph(GraphMethods):
         self, inputs: PyTree, outputs: PyTree, name: str | None = None, *, names: Mapping[Any, str] | None = None
     ) -> None:
         check_name(name, "Graph")
+        _check_ends(jax.tree.leaves(inputs, is_leaf=_is_none), jax.tree.leaves(outputs, is_leaf=_is_none))
         flat_inputs, structure = jax.tree.flatten(inputs)
         flat_outputs, out_structure = jax.tree.flatten(outputs)
-        _check_ends(flat_inputs, flat_outputs)
         nodes = graph_between(flat_inputs, flat_outputs)
         self._set(
             inputs=tuple(flat_inputs),
@@ -79,6 +79,14 @@ class Graph(GraphMethods):
     def _set(self, **fields: Any) -> None:
         for field, value in fields.items():
             object.__setattr__(self, field, value)
+
+    def __copy__(self) -> Graph:
+        """The graph itself: it never changes."""
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Graph:
+        """The graph itself: it never changes, and its layers' identity is what shares weights."""
+        return self
 
     @property
     def kind(self) -> str:
@@ -145,6 +153,12 @@ class Graph(GraphMethods):
         """Calls the graph as a layer: on tensors arranged as its inputs, as a list, or as a dict by input name."""
         if not args and not kwargs:
             raise GraphTypeError(f"{title(self)} was called on nothing.", expected=f"inputs {list(self.input_names)}")
+        if strange := sorted(set(kwargs) - {"training"}):
+            raise GraphTypeError(
+                f"{title(self)} does not take this argument.",
+                received=", ".join(strange),
+                expected="inputs, and training=",
+            )
         values = args[0] if len(args) == 1 else list(args)
         return record(self, tuple(self.flatten_inputs(values)), kwargs)
 
@@ -275,6 +289,10 @@ def graph_between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTe
     _check_used(inputs, used, outputs)
     # A call is made after those that it reads, so this order is a topological one, and it reads like the user's code.
     return tuple(sorted(order, key=lambda node: node.created))
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None
 
 
 def _check_ends(inputs: Sequence[Any], outputs: Sequence[Any]) -> None:

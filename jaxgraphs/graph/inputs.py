@@ -74,16 +74,50 @@ def check_inputs(graph: Graph, values: Sequence[Any]) -> list[jax.Array]:
     return arrays
 
 
+def check_specs(graph: Graph, values: Sequence[Any]) -> list[TensorSpec]:
+    """Specs of what a call of the graph as a layer reads: specs, or constant arrays.
+
+    Raises: GraphValueError that lists every one of a wrong rank, size or dtype.
+    """
+    specs = [value if isinstance(value, TensorSpec) else TensorSpec.of(jnp.asarray(value)) for value in values]
+    problems = [
+        f"{graph.tensor_name(tensor)}: {spec}, expected {tensor.spec}"
+        for tensor, spec in zip(graph.inputs, specs, strict=True)
+        if UNKNOWN not in (spec, tensor.spec) and not _is_fitting(spec, tensor.spec)
+    ]
+    if problems:
+        raise combine(
+            f"{len(problems)} input{'s do' if len(problems) > 1 else ' does'} not fit {title(graph)}.",
+            problems,
+            fix="give the graph's Input the size None to take any",
+        )
+    return specs
+
+
+def _is_fitting(spec: TensorSpec, wanted: TensorSpec) -> bool:
+    pairs = list(zip(spec.dims, wanted.dims, strict=False))
+    is_sized = all(a == b or not isinstance(a, int) or not isinstance(b, int) for a, b in pairs)
+    is_rounded = jnp.issubdtype(spec.dtype, jnp.inexact) and not jnp.issubdtype(wanted.dtype, jnp.inexact)
+    return spec.rank == wanted.rank and is_sized and not is_rounded
+
+
 def _as_array(value: Any, spec: TensorSpec) -> tuple[Any, str | None]:
     if is_symbolic(value):
         return value, "a symbolic tensor, where an array is needed; graph(tensor) adds a call to another graph"
     try:
-        array = value if isinstance(value, jax.Array) else jnp.asarray(np.asarray(value))
+        plain = value if isinstance(value, jax.Array) else np.asarray(value)
+        if plain.dtype.kind in "OUSMm":
+            return value, f"{_a_type(value)} of {plain.dtype}, where an array of numbers is needed"
+        array = jnp.asarray(plain)
     except (TypeError, ValueError) as error:
-        return value, f"{type(value).__name__} cannot be made an array: {str(error).splitlines()[0]}"
+        return value, f"{_a_type(value)} cannot be made an array: {str(error).splitlines()[0]}"
     if spec == UNKNOWN or array.dtype == spec.dtype:
         return array, None
     return _convert(array, spec)
+
+
+def _a_type(value: Any) -> str:
+    return "an array" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
 
 
 def _convert(array: jax.Array, spec: TensorSpec) -> tuple[jax.Array, str | None]:

@@ -11,6 +11,7 @@ import jax
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.inputs import check_inputs, flatten_inputs
 from jaxgraphs.graph.run import run_graph
+from jaxgraphs.graph.variables import check_streams, check_variables
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import Ran
 
@@ -63,6 +64,8 @@ def apply_graph(
 ) -> Any:
     """What `graph.apply` does: outputs, and the collections named in `mutable` where there are any."""
     values = check_inputs(graph, flatten_inputs(graph, inputs))
+    check_variables(graph, variables)
+    check_streams(rngs)
     ran = run_graph(graph, variables, values, Context(train=train, rngs=dict(rngs or {}), name=graph.name or "graph"))
     if mutable is False or mutable is None:
         return ran.outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgraphs.errors import GraphError, GraphTypeError
+from jaxgraphs.errors import GraphError, GraphTypeError, did_you_mean
 from jaxgraphs.layers import activations, constraints, initializers, regularizers
 from jaxgraphs.symbolic.arrays import promote_floats
 from jaxgraphs.symbolic.context import Context, Stateful
@@ -30,7 +31,32 @@ LayerT = TypeVar("LayerT", bound=type)
 @dataclass_transform(frozen_default=True)
 def describes(cls: LayerT) -> LayerT:
     """Makes a class a frozen dataclass compared by identity: two layers with equal fields do not share weights."""
-    return dataclasses.dataclass(frozen=True, eq=False)(cls)
+    described = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    construct = described.__init__
+
+    @functools.wraps(construct)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        _check_arguments(described, args, kwargs)
+        construct(self, *args, **kwargs)
+
+    described.__init__ = __init__
+    return described
+
+
+def _check_arguments(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Python's own complaint about arguments, with the names that the layer knows."""
+    fields = [field for field in dataclasses.fields(cls) if field.init]
+    known = [field.name for field in fields if field.name != "created"]
+    taken = {*known, "created"}
+    plain = [field.name for field in fields if not field.kw_only]
+    needed = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    strange = [name for name in kwargs if name not in taken]
+    problems = [f"{name!r} is not an argument; did you mean {did_you_mean(name, known)}" for name in strange]
+    problems += [f"{name!r} is given twice" for name in plain[: len(args)] if name in kwargs]
+    problems += [f"{name!r} is missing" for name in needed if name not in kwargs and name not in plain[: len(args)]]
+    problems += [f"{len(args)} arguments without a name, of at most {len(plain)}"] if len(args) > len(plain) else []
+    if problems:
+        raise GraphTypeError(f"The arguments of {cls.__name__} do not fit.", received="\n".join(problems))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

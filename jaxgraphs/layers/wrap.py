@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 from flax.nnx import bridge
 
-from jaxgraphs.errors import GraphTypeError, GraphValueError
+from jaxgraphs.errors import GraphTypeError
 from jaxgraphs.layers.base import snake_case
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import (
@@ -28,7 +28,9 @@ from jaxgraphs.symbolic.node import (
     infer_call,
     record,
     same_shape_mask,
+    title,
 )
+from jaxgraphs.symbolic.node import Layer as LayerProtocol
 from jaxgraphs.symbolic.spec import TensorSpec, is_known, substitute, symbols
 
 # Flax modules say in one of these ways whether they are trained; True where the value is that of `train`.
@@ -53,6 +55,8 @@ def layer(thing: Any, name: str | None = None) -> Any:
     ((None, 32), (None, 4), (None, 4))
     """
     check_name(name, "jg.layer")
+    if isinstance(thing, LayerProtocol) and not inspect.isclass(thing):
+        return _already(thing, name)
     if isinstance(thing, nn.Module):
         return LinenLayer(thing, name=name or thing.name, default_name=snake_case(type(thing).__name__))
     if isinstance(thing, nnx.Module):
@@ -62,11 +66,23 @@ def layer(thing: Any, name: str | None = None) -> Any:
         return LinenLayer(module, name=name, default_name=_stem(thing))
     if callable(thing) and not inspect.isclass(thing):
         return Operation(thing, name=name, default_name=_stem(thing))
+    is_class = inspect.isclass(thing)
     raise GraphTypeError(
         "jg.layer cannot make a layer of this.",
-        received=f"{thing!r}",
+        received=f"the class {thing.__name__}" if is_class else f"{thing!r}",
         expected="a Flax Linen module, an NNX module or a factory of one (rngs) -> module, or a function of arrays",
-        fix="jg.layer(nn.Dense(32)) or jg.layer(jnp.tanh)",
+        fix=f"jg.layer({thing.__name__}(...))" if is_class else "jg.layer(nn.Dense(32)) or jg.layer(jnp.tanh)",
+    )
+
+
+def _already(thing: Any, name: str | None) -> Any:
+    """A layer is itself; its name was given when it was made."""
+    if name in (None, thing.name):
+        return thing
+    raise GraphTypeError(
+        f"{title(thing)} is a layer already.",
+        received=f"name={name!r}",
+        fix=f"give the name when it is made: {thing.kind}(..., name={name!r})",
     )
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgraphs.errors import GraphError, GraphTypeError, GraphValueError, ShapeMismatchError
+from jaxgraphs.errors import DTypeMismatchError, GraphError, GraphTypeError, GraphValueError, ShapeMismatchError
 from jaxgraphs.symbolic.arrays import align_ranks, promote
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.infer import infer
@@ -225,7 +225,8 @@ class SymbolicTensor:
         """NumPy's operators with an array on the left, such as ``np.ones(3) * x``."""
         if method == "__call__" and not kwargs and ufunc.__name__ in OPERATORS:
             return operate(ufunc.__name__, *inputs)
-        raise _no_value(self, "passed to NumPy", f"jg.layer(jnp.{ufunc.__name__})(x) puts the function into the graph")
+        name = ufunc.__name__ if method == "__call__" else "sum"
+        raise _no_value(self, "passed to NumPy", f"jg.layer(jnp.{name})(x) puts the function into the graph")
 
     def __bool__(self) -> bool:
         raise _no_value(self, "used as a condition", "jg.layer(jnp.where)(condition, a, b) chooses inside the graph")
@@ -271,10 +272,10 @@ def Input(
     if (shape is None) == (batch_shape is None):
         raise GraphValueError(f"{owner} needs `shape` or `batch_shape`, one of the two.", fix="Input((28, 28, 1))")
     if shape is None:
-        batch_size, *shape = check_shape(batch_shape, owner)
+        batch_size, *shape = check_shape(batch_shape, owner) or (None,)
     check_name(name, owner)
-    sizes = check_shape(shape, owner)
-    batch = BATCH if batch_size is None else int(batch_size)
+    (batch_size,), sizes = check_shape((batch_size,), owner), check_shape(shape, owner)
+    batch = BATCH if batch_size is None else batch_size
     spec = TensorSpec.of_shape((0, *sizes), dtype)
     spec = TensorSpec((batch, *spec.dims[1:]), spec.dtype)
     return SymbolicTensor(Node(None, (), (spec,), jax.tree.structure(0), name=name))
@@ -349,6 +350,8 @@ def record(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> PyTr
         raise _located(error, layer, leaves) from error.__cause__
     except Exception as error:
         raise _unfit(error, layer, leaves) from error
+    if not inferred.specs:
+        raise _nothing(layer, leaves)
     return Node(layer, arguments, inferred.specs, inferred.structure, inferred.variables).outputs
 
 
@@ -370,8 +373,19 @@ def infer_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     return Inferred(variables, *infer(function, [leaves[index] for index in places]))
 
 
+_NO_OPERANDS = (str, bytes, list, tuple, dict, set)
+
+
 def operate(name: str, *args: Any) -> SymbolicTensor:
     """One of the operators that symbolic tensors have, by name."""
+    strangers = [arg for arg in args if arg is None or callable(arg) or isinstance(arg, _NO_OPERANDS)]
+    if strangers and name != "get_item":
+        raise GraphTypeError(
+            f"The operator '{name}' cannot combine a symbolic tensor with this.",
+            where=describe_call(Operation(OPERATORS[name], default_name=name), args),
+            received=", ".join(type(stranger).__name__ for stranger in strangers),
+            expected="a symbolic tensor, an array or a number",
+        )
     return Operation(OPERATORS[name], default_name=name)(*args)
 
 
@@ -393,7 +407,24 @@ def _matmul(a: Any, b: Any) -> jax.Array:
 
 
 def _get_item(x: jax.Array, index: Any) -> jax.Array:
+    _check_index(x.shape, index if isinstance(index, tuple) else (index,))
     return x[index]
+
+
+def _check_index(shape: tuple[Any, ...], index: tuple[Any, ...]) -> None:
+    """Refuses a number beyond the end of an axis; JAX would quietly read the last place instead."""
+    if not all(entry is None or entry is Ellipsis or isinstance(entry, (int, slice)) for entry in index):
+        return
+    entries = [entry for entry in index if entry is not None]
+    cut = entries.index(Ellipsis) if Ellipsis in entries else len(entries)
+    after = entries[cut + 1 :]
+    sizes = (*zip(shape, entries[:cut]), *zip(shape[len(shape) - len(after) :], after))  # noqa: B905
+    for size, entry in sizes:
+        if isinstance(entry, int) and isinstance(size, int) and not -size <= entry < size:
+            raise ShapeMismatchError(
+                f"The index {entry} is beyond the end of an axis.",
+                expected=f"from {-size} to {size - 1} for an axis of {size}; axis 0 is the batch",
+            )
 
 
 OPERATORS: Mapping[str, Callable[..., jax.Array]] = {
@@ -451,10 +482,22 @@ def _located(error: GraphError, layer: Any, leaves: Sequence[Any]) -> GraphError
     return type(error)(error.what, where=where, received=received, expected=error.expected, fix=error.fix)
 
 
+def _nothing(layer: Any, leaves: Sequence[Any]) -> GraphTypeError:
+    return GraphTypeError(
+        f"{title(layer)} returned no array.",
+        where=describe_call(layer, leaves),
+        expected="an array, or a list or dict of arrays",
+        fix="end the function with a return",
+    )
+
+
 def _unfit(error: Exception, layer: Any, leaves: Sequence[Any]) -> GraphError:
     """JAX's own complaint, with the place in the graph."""
-    kind = ShapeMismatchError if isinstance(error, ValueError) else GraphTypeError
     reason = str(error).strip().split("\n")[0]
+    # JAX tells shapes from dtypes in its words only.
+    words = ((DTypeMismatchError, "dtypes"), (ShapeMismatchError, "shapes"), (ShapeMismatchError, "same shape"))
+    usual = ShapeMismatchError if isinstance(error, ValueError) else GraphTypeError
+    kind = next((kind for kind, word in words if word in reason), usual)
     return kind(
         f"{title(layer)} cannot be computed from its inputs: {reason}",
         where=describe_call(layer, leaves),

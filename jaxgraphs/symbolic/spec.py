@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,9 +74,17 @@ class TensorSpec:
         """The spec with symbols replaced by sizes or by other symbols."""
         return TensorSpec(tuple(substitute(dim, sizes) for dim in self.dims), self.dtype)
 
+    def __reduce__(self) -> Any:
+        # A symbol means the same in another process only by its name.
+        return _rebuild, (tuple(dim if isinstance(dim, int) else str(dim) for dim in self.dims), self.dtype)
+
     def __str__(self) -> str:
         words = [_word(size) for size in self.dims]
         return f"({', '.join(words)}{',' if len(words) == 1 else ''}) {self.dtype}"
+
+
+def _rebuild(dims: tuple[int | str, ...], dtype: Any) -> TensorSpec:
+    return TensorSpec(tuple(dim if isinstance(dim, int) else named_dim(dim) for dim in dims), dtype)
 
 
 def canonical_dtype(dtype: Any) -> Any:
@@ -117,18 +126,14 @@ def substitute(dim: Dim, sizes: Mapping[str, Dim]) -> Dim:
     """
     if isinstance(dim, int):
         return dim
-    names = symbols([dim])
-    if all(isinstance(sizes.get(name), int) for name in names):
-        return _number(str(dim), {name: sizes[name] for name in names})
-    text = _NAME.sub(lambda match: f"({sizes[match[0]]})" if match[0] in sizes else match[0], str(dim))
-    return export.symbolic_shape(text, scope=_SCOPE)[0]
+    return _value(str(dim), {name: sizes[name] if name in sizes else named_dim(name) for name in symbols([dim])})
 
 
 def check_shape(shape: Any, owner: str) -> tuple[int | None, ...]:
     """A shape as a tuple of positive ints and Nones, or an error that names `owner`."""
     sizes: Sequence[Any] = (shape,) if isinstance(shape, (int, np.integer)) else shape
     try:
-        sizes = tuple(None if size is None else int(size) for size in sizes)
+        sizes = tuple(None if size is None else operator.index(size) for size in sizes)
     except (TypeError, ValueError) as error:
         raise GraphTypeError(
             f"{owner} has no usable shape.", received=repr(shape), expected="a tuple of ints and Nones", fix="(28, 28, 1)"
@@ -138,11 +143,11 @@ def check_shape(shape: Any, owner: str) -> tuple[int | None, ...]:
     return sizes
 
 
-def _number(expression: str, sizes: Mapping[str, int]) -> int:
+def _value(expression: str, sizes: Mapping[str, Dim]) -> Dim:
     """The value of a symbolic size as JAX prints it: sums, products, powers, floordiv, mod, max, min."""
     import ast
 
-    def value(node: ast.expr) -> int:
+    def value(node: ast.expr) -> Dim:
         match node:
             case ast.Constant(value=int(number)):
                 return number
@@ -156,14 +161,21 @@ def _number(expression: str, sizes: Mapping[str, int]) -> int:
                 return value(left) - value(right)
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 return value(left) * value(right)
-            case ast.BinOp(left=left, op=ast.BitXor(), right=right):
+            case ast.BinOp(left=left, op=ast.Pow(), right=right):
                 return value(left) ** value(right)
             case ast.Call(func=ast.Name(id=name), args=[left, right]):
-                return _OPERATIONS[name](value(left), value(right))
+                return _operate(name, value(left), value(right))
         raise GraphValueError("A symbolic size has an operation that is not known.", received=expression)
 
     # JAX prints powers as ^, which binds less tightly in Python.
-    return value(ast.parse(re.sub(r"\b(\w+)\^(\d+)", r"(\1^\2)", expression), mode="eval").body)
+    return value(ast.parse(expression.replace("^", "**"), mode="eval").body)
+
+
+def _operate(name: str, left: Dim, right: Dim) -> Dim:
+    if name in ("max", "min") and not is_known((left, right)):
+        # Python's own would need to know which is larger.
+        return export.symbolic_shape(f"{name}({left}, {right})", scope=_SCOPE)[0]
+    return _OPERATIONS[name](left, right)
 
 
 def _word(size: Dim) -> str:
