@@ -1,0 +1,266 @@
+"""A graph as rows of data: one for each layer, with all of its calls."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgraphs.graph.count import leaves_with_path, size_of
+from jaxgraphs.graph.graph import Graph, Step
+from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.run import infer_step
+from jaxgraphs.inspect.cost import CallCost
+from jaxgraphs.symbolic.node import UNKNOWN, Node, SymbolicTensor, is_symbolic
+from jaxgraphs.symbolic.spec import TensorSpec
+
+Shape = tuple[int | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """One call of a layer.
+
+    Args:
+        connected_to: what it reads, as ``layer[call][output]``.
+        output_shapes: one for each output; None where nothing is known yet.
+    """
+
+    connected_to: tuple[str, ...]
+    output_shapes: tuple[Shape | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One layer, nested graph or Input.
+
+    Args:
+        name: in its graph.
+        kind: the class as a user knows it.
+        calls: every call of the layer, in order; an Input has one.
+        params: how many numbers it holds, learned or not; None where a size is not known.
+        trainable_params: how many of them are learned.
+        weight_bytes: of these numbers.
+        trainable: whether what it holds is learned; for a nested graph, whether anything in it is.
+        path: the names of the graphs around it, outermost first, and its own.
+        is_graph: whether it is a nested graph, whose layers are rows of their own.
+        flops: floating-point operations of all calls; None where costs were not asked for.
+        bytes: read and written by all calls.
+        share: of the graph's floating-point operations, from 0 to 1.
+    """
+
+    name: str
+    kind: str
+    calls: tuple[Call, ...]
+    params: int | None
+    trainable_params: int | None
+    weight_bytes: int | None
+    trainable: bool
+    path: Path
+    is_graph: bool = False
+    flops: int | None = None
+    bytes: int | None = None
+    share: float | None = None
+
+    @property
+    def depth(self) -> int:
+        """How many graphs are around it, the outermost left out."""
+        return len(self.path) - 1
+
+    @property
+    def output_shape(self) -> Any:
+        """The first call's shape, or a list of them where there are several outputs."""
+        shapes = self.calls[0].output_shapes
+        return shapes[0] if len(shapes) == 1 else list(shapes)
+
+    @property
+    def connected_to(self) -> tuple[str, ...]:
+        """What all calls read, in order."""
+        return tuple(name for call in self.calls for name in call.connected_to)
+
+
+@dataclasses.dataclass(frozen=True)
+class Totals:
+    """The numbers of a whole graph; None where a size is not known.
+
+    Args:
+        trainable, non_trainable, total: how many numbers there are.
+        bytes: of these numbers.
+        flops, moved: operations of all calls, and bytes that they read and write; None where not asked for.
+    """
+
+    trainable: int | None
+    non_trainable: int | None
+    total: int | None
+    bytes: int | None
+    flops: int | None = None
+    moved: int | None = None
+
+
+@dataclasses.dataclass
+class _Level:
+    """A graph and the specs of its inputs at its first call."""
+
+    graph: Graph
+    inputs: Sequence[TensorSpec]
+    rows: dict[str, Row] = dataclasses.field(default_factory=dict)
+
+
+def rows_of(graph: Graph, costs: Iterable[CallCost] = ()) -> tuple[Row, ...]:
+    """The rows of a graph, each nested graph's directly after its own; linear in the number of calls."""
+    levels: dict[Path, _Level] = {(): _Level(graph, graph.input_specs())}
+    queue: list[Path] = [()]
+    for path in queue:
+        inner = _read_level(levels[path], path)
+        levels |= inner
+        queue.extend(inner)
+    for path in reversed(queue[1:]):
+        rows = levels[path[:-1]].rows
+        rows[path[-1]] = _with_contents(rows[path[-1]], levels[path].rows.values())
+    return _with_costs(_in_order(levels), costs)
+
+
+def totals_of(rows: Iterable[Row], costs: Sequence[CallCost] | None = None) -> Totals:
+    """The sums over the outermost rows."""
+    outer = [row for row in rows if row.depth == 0]
+    trainable, total = _sum(row.trainable_params for row in outer), _sum(row.params for row in outer)
+    others = None if trainable is None or total is None else total - trainable
+    flops = None if costs is None else sum(cost.flops for cost in costs)
+    moved = None if costs is None else sum(cost.bytes for cost in costs)
+    return Totals(trainable, others, total, _sum(row.weight_bytes for row in outer), flops, moved)
+
+
+def _read_level(level: _Level, path: Path) -> dict[Path, _Level]:
+    """Fills in the rows of one graph, and returns the graphs nested in it."""
+    graph, nested = level.graph, {}
+    specs = dict(zip(graph.inputs, level.inputs, strict=True))
+    numbers, calls = _call_numbers(graph), {}
+    for tensor in graph.inputs:
+        name = graph.tensor_name(tensor)
+        call = Call((), (_shape(specs[tensor]),))
+        level.rows[name] = Row(name, "Input", (call,), 0, 0, 0, True, (*path, name))
+    for node in graph.nodes:
+        if node.layer is None:
+            continue
+        name = graph.layer_name(node)
+        args, kwargs = _resolved(node, specs)
+        variables, outputs = _inferred(Step(node, (*path, name), ()), args, kwargs)
+        specs |= {tensor: spec for tensor, spec in zip(node.tensors, outputs, strict=True) if tensor not in specs}
+        call = Call(_sources(graph, node, numbers), tuple(_shape(spec) for spec in outputs))
+        calls.setdefault(name, []).append(call)
+        if numbers[node] == 0:
+            level.rows[name] = _row(node.layer, (*path, name), call, variables)
+            if isinstance(node.layer, Graph):
+                read = [spec for spec in jax.tree.leaves(args) if isinstance(spec, TensorSpec)]
+                nested[(*path, name)] = _Level(node.layer, read)
+    for name, each in calls.items():
+        level.rows[name] = dataclasses.replace(level.rows[name], calls=tuple(each))
+    return nested
+
+
+def _inferred(step: Step, args: Any, kwargs: Any) -> tuple[Any, tuple[TensorSpec, ...]]:
+    """The specs of a call's arrays and outputs; None for arrays of which nothing is known."""
+    if UNKNOWN in jax.tree.leaves((args, kwargs)):
+        return None, (UNKNOWN,) * len(step.node.specs)
+    inferred = infer_step(step, args, kwargs)
+    return inferred.variables, inferred.specs
+
+
+def _resolved(node: Node, specs: Mapping[SymbolicTensor, TensorSpec]) -> Any:
+    leaves, structure = jax.tree.flatten(node.args)
+    return jax.tree.unflatten(structure, [specs[leaf] if is_symbolic(leaf) else leaf for leaf in leaves])
+
+
+def _call_numbers(graph: Graph) -> dict[Node, int]:
+    """Which of its layer's calls each is, from 0."""
+    counts: dict[Any, int] = {}
+    numbers = {}
+    for node in graph.nodes:
+        owner = node if node.layer is None else node.layer
+        numbers[node] = counts.get(owner, 0)
+        counts[owner] = numbers[node] + 1
+    return numbers
+
+
+def _sources(graph: Graph, node: Node, numbers: Mapping[Node, int]) -> tuple[str, ...]:
+    return tuple(
+        f"{graph.tensor_name(tensor)}[{numbers.get(tensor.node, 0)}][{tensor.index}]" for tensor in node.parents
+    )
+
+
+def _shape(spec: TensorSpec) -> Shape | None:
+    return None if spec == UNKNOWN else spec.shape
+
+
+def _row(layer: Any, path: Path, call: Call, variables: Any) -> Row:
+    """A layer's row; that of a nested graph is completed from its layers' rows."""
+    is_learned = bool(getattr(layer, "trainable", True))
+    leaves = [] if variables is None else list(leaves_with_path(variables))
+    params = None if variables is None else _sum(size_of(spec) for _, spec in leaves)
+    learned = _sum(size_of(spec) for (collection, *_), spec in leaves if collection == "params") if is_learned else 0
+    held = None if variables is None else _sum(_bytes(spec) for _, spec in leaves)
+    learned = None if params is None else learned
+    return Row(path[-1], layer.kind, (call,), params, learned, held, is_learned, path, isinstance(layer, Graph))
+
+
+def _bytes(spec: TensorSpec) -> int | None:
+    size = size_of(spec)
+    return None if size is None else size * jnp.dtype(spec.dtype).itemsize
+
+
+def _with_contents(row: Row, rows: Iterable[Row]) -> Row:
+    rows = list(rows)
+    return dataclasses.replace(
+        row,
+        params=_sum(inner.params for inner in rows),
+        trainable_params=_sum(inner.trainable_params for inner in rows),
+        weight_bytes=_sum(inner.weight_bytes for inner in rows),
+        trainable=any(inner.trainable for inner in rows if inner.kind != "Input"),
+    )
+
+
+def _in_order(levels: Mapping[Path, _Level]) -> list[Row]:
+    """All rows, each nested graph's after its own."""
+    rows: list[Row] = []
+    stack = [iter(levels[()].rows.values())]
+    while stack:
+        row = next(stack[-1], None)
+        if row is None:
+            stack.pop()
+            continue
+        rows.append(row)
+        if row.path in levels:
+            stack.append(iter(levels[row.path].rows.values()))
+    return rows
+
+
+def _with_costs(rows: Sequence[Row], costs: Iterable[CallCost]) -> tuple[Row, ...]:
+    """The rows with what their calls, and the calls within them, cost."""
+    costs = list(costs)
+    if not costs:
+        return tuple(rows)
+    spent: dict[Path, tuple[int, int]] = {}
+    for cost in costs:
+        for length in range(1, len(cost.path) + 1):
+            flops, moved = spent.get(cost.path[:length], (0, 0))
+            spent[cost.path[:length]] = (flops + cost.flops, moved + cost.bytes)
+    whole = max(sum(cost.flops for cost in costs), 1)
+
+    def complete(row: Row) -> Row:
+        flops, moved = spent.get(row.path, (0, 0))
+        return dataclasses.replace(row, flops=flops, bytes=moved, share=flops / whole)
+
+    return tuple(complete(row) for row in rows)
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """The sum; None where one is not known."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
