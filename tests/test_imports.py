@@ -11,19 +11,8 @@ import jaxgraphs
 ROOT = Path(jaxgraphs.__file__).parent
 
 ORDER = (
-    "errors",
-    "version",
-    "symbolic",
-    "layers",
-    "graph",
-    "passes",
-    "models",
-    "inspect",
-    "io",
-    "training",
-    "data",
-    "cli",
-    "",
+    *("errors", "version", "symbolic", "layers", "graph", "passes", "models", "inspect"),
+    *("io", "training", "data", "jobs", "cli", ""),
 )
 """The parts of the package, each free to import from those before it; "" is the package's own __init__."""
 
