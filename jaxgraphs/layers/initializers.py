@@ -105,7 +105,14 @@ def _constant(value: Any = 0.0) -> Init:
 
 
 def _orthogonal(gain: float = 1.0, **_: Any) -> Init:
-    return _INITIALIZERS.orthogonal(gain)
+    draw = _INITIALIZERS.orthogonal(gain)
+
+    def init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        # LAPACK has no half precision.
+        wide = jnp.float32 if jnp.dtype(dtype).itemsize < 4 else dtype
+        return draw(key, shape, wide).astype(dtype)
+
+    return init
 
 
 def _identity(gain: float = 1.0) -> Init:

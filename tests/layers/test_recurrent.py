@@ -220,6 +220,15 @@ def test_cells_weights_keep_their_dtype_and_rules():  # oracle: the cell's own a
     assert [weights[name]["bias"].dtype for name in ("cell_0", "cell_1")] == [jnp.bfloat16, None]
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_starts_orthogonal(dtype):  # oracle: the float32 draw, rounded
+    half, full = (
+        recurrent.GRU(3, dtype=name).init(jax.random.key(0), TensorSpec.of(X))["params"] for name in (dtype, None)
+    )
+    assert {array.dtype for array in half.values()} == {jnp.dtype(dtype)}
+    assert_close(half["recurrent_kernel"], full["recurrent_kernel"], 1e-2)
+
+
 def test_frozen_cell_freezes_the_layer():  # oracle: the flag
     assert not recurrent.RNN(cells.LSTMCell(3, trainable=False)).trainable
     assert not wrappers.Bidirectional(recurrent.LSTM(3, trainable=False)).trainable
