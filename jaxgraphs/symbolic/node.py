@@ -367,7 +367,10 @@ def infer_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
         for index, array in zip(places, arrays, strict=True):
             filled[index] = array
         filled_variables, (filled_args, filled_kwargs) = jax.tree.unflatten(structure, filled)
-        context = Context(masks=jax.tree.map(lambda _: None, filled_args), name=layer.name or layer.default_name)
+        masks = jax.tree.map(lambda _: None, filled_args)
+        # `training=True` on the call itself draws random numbers; shapes do not depend on the key.
+        rngs = {"dropout": jax.random.key(0)} if kwargs.get("training") else {}
+        context = Context(rngs=rngs, masks=masks, name=layer.name or layer.default_name)
         return layer.run(filled_variables, filled_args, filled_kwargs, context).outputs
 
     return Inferred(variables, *infer(function, [leaves[index] for index in places]))
