@@ -61,7 +61,7 @@ def run_graph(
         plain_args, plain_kwargs = _unmask((args, dict(kwargs)), "value")
         training = context.train if step.training is None else step.training
         rngs = {name: fold_path(key, step.call_path) for name, key in context.rngs.items()}
-        inner = Context(training, rngs, _unmask(args, "mask"), "/".join(step.path))
+        inner = Context(training, rngs, _unmask(args, "mask"), "/".join(step.path), context.present)
 
         def compute(arrays: Any, plain_args: Any, plain_kwargs: Any) -> tuple[Any, ...]:
             ran = layer.run(arrays, plain_args, plain_kwargs, inner)
@@ -85,7 +85,7 @@ def infer_graph(graph: Graph, specs: Sequence[TensorSpec]) -> Inferred:
     variables: dict[str, Any] = {}
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
-        inferred = _infer_step(step, args, kwargs)
+        inferred = infer_step(step, args, kwargs)
         for name, tree in inferred.variables.items():
             _put(variables.setdefault(name, {}), step.path, tree)
         return inferred.specs
@@ -105,7 +105,7 @@ def init_graph(graph: Graph, key: jax.Array, specs: Sequence[TensorSpec]) -> Var
     done: set[tuple[str, ...]] = set()
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
-        inferred = _infer_step(step, args, kwargs)
+        inferred = infer_step(step, args, kwargs)
         if step.path not in done:
             done.add(step.path)
             unknown = [leaf for leaf in jax.tree.leaves(inferred.variables) if not is_known(leaf.dims)]
@@ -127,7 +127,7 @@ def init_graph(graph: Graph, key: jax.Array, specs: Sequence[TensorSpec]) -> Var
     return variables
 
 
-def _infer_step(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
+def infer_step(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
     """What was inferred when the call was made, where it is made on the same specs again; else anew."""
     node = step.node
     now = [leaf for leaf in jax.tree.leaves((args, kwargs)) if isinstance(leaf, TensorSpec)]

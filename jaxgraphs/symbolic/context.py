@@ -20,12 +20,14 @@ class Context:
         rngs: a key for each stream, such as ``{"dropout": key}``; already this call's own.
         masks: the masks of the positional arguments in the arguments' arrangement; None where a tensor has none.
         name: of the layer, for messages.
+        present: (batch,) booleans, False for rows that only pad a short batch; what reads across examples leaves them out.
     """
 
     train: bool = False
     rngs: Mapping[str, jax.Array] = dataclasses.field(default_factory=dict)
     masks: Any = ()
     name: str = "layer"
+    present: jax.Array | None = None
 
     @property
     def mask(self) -> jax.Array | None:
