@@ -1,0 +1,152 @@
+"""Batch normalisation: the layer that carries state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jax import lax
+
+from jaxgraphs.errors import GraphValueError, ShapeMismatchError
+from jaxgraphs.layers.base import Array, Layer, Weight, Weights, describes, single_input
+from jaxgraphs.layers.core import check_floating
+from jaxgraphs.layers.sizes import axis_in
+from jaxgraphs.symbolic.context import Context, Stateful
+from jaxgraphs.symbolic.node import title
+from jaxgraphs.symbolic.spec import Dim, TensorSpec
+
+# What Keras adds to the count of unmasked numbers, so that an empty batch divides by more than 0.
+_TINY = 1e-7
+
+
+@describes
+class BatchNormalization(Layer):
+    """y = scale (x - mean) / sqrt(variance + epsilon) + bias, for each channel over all other axes.
+
+    In training mean and variance are the batch's, and the moving ones go on as momentum · old + (1 - momentum) · new;
+    at inference the moving ones count. Steps that a mask leaves out, and rows that only
+    pad a short batch, weigh nothing in the batch's. With
+    ``trainable=False`` the layer behaves as at inference, as in Keras. Under ``jit`` the batch is the whole batch,
+    however it is sharded; `synchronized` asks for that and so changes nothing.
+
+    Args:
+        axis: the axis of channels.
+        momentum: how much of the moving statistics stays at each step, from 0 to 1.
+        epsilon: added to the variance, in its unit; not negative.
+        center, scale: whether a bias is added, and whether a scale multiplies.
+    Shapes: (batch, ...) -> the same; scale and bias (channels,) in params, mean and var (channels,) in batch_stats.
+    Raises: GraphError when there is no such axis or the input is not floating.
+    Reference: Ioffe and Szegedy (2015), ICML, 448-456.
+
+    >>> from jaxgraphs.symbolic.node import Input
+    >>> BatchNormalization()(Input((28, 28, 3))).shape
+    (None, 28, 28, 3)
+    """
+
+    axis: int = -1
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+    center: bool = True
+    scale: bool = True
+    beta_initializer: Any = "zeros"
+    gamma_initializer: Any = "ones"
+    moving_mean_initializer: Any = "zeros"
+    moving_variance_initializer: Any = "ones"
+    beta_regularizer: Any = None
+    gamma_regularizer: Any = None
+    beta_constraint: Any = None
+    gamma_constraint: Any = None
+    synchronized: bool = False
+
+    supports_masking: ClassVar[bool] = True
+    frozen_means_inference: ClassVar[bool] = True
+
+    def validate(self) -> None:
+        if not 0 <= self.momentum <= 1 or self.epsilon < 0:
+            raise GraphValueError(
+                f"{title(self)} needs a momentum from 0 to 1 and an epsilon that is not negative.",
+                received=f"momentum={self.momentum!r}, epsilon={self.epsilon!r}",
+            )
+
+    def check(self, *specs: Any, **_: Any) -> None:
+        spec = single_input(self, specs)
+        check_floating(self, spec)
+        axes_of(self, spec)
+
+    def weights(self, *specs: Any, **_: Any) -> Mapping[str, Any]:
+        sizes = tuple(specs[0].dims[axis] for axis in axes_of(self, specs[0]))
+        mean = Weight(sizes, self.moving_mean_initializer, "batch_stats")
+        variance = Weight(sizes, self.moving_variance_initializer, "batch_stats")
+        return affine_weights(self, sizes) | {"mean": mean, "var": variance}
+
+    def call(self, weights: Weights, x: Array, *, context: Context) -> Array | Stateful:
+        wide = widen(x)
+        channel = self.axis % x.ndim
+        shape = tuple(size if axis == channel else 1 for axis, size in enumerate(x.shape))
+        moving = {name: weights[name].astype(wide.dtype).reshape(shape) for name in ("mean", "var")}
+        if not context.train:
+            return self._normalise_by(weights, wide, moving).astype(x.dtype)
+        counts = _counts(wide, (context.mask, context.present))
+        batch = _moments(wide, tuple(axis for axis in range(x.ndim) if axis != channel), counts)
+        state = {name: self.momentum * moving[name] + (1 - self.momentum) * batch[name] for name in moving}
+        carried = {name: value.reshape(-1).astype(weights[name].dtype) for name, value in state.items()}
+        return Stateful(self._normalise_by(weights, wide, batch).astype(x.dtype), carried)
+
+    def _normalise_by(self, weights: Weights, x: Array, by: Mapping[str, Array]) -> Array:
+        return affine(weights, (x - by["mean"]) * lax.rsqrt(by["var"] + self.epsilon), by["mean"].shape)
+
+
+def widen(x: Array) -> Array:
+    """x in float32 where it has fewer bits: sums of half-precision numbers overflow and lose digits."""
+    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
+
+
+def affine(weights: Weights, x: Array, shape: tuple[Dim, ...]) -> Array:
+    """scale x + bias, as far as there are such weights, laid out as `shape`."""
+    if "scale" in weights:
+        x = x * weights["scale"].astype(x.dtype).reshape(shape)
+    if "bias" in weights:
+        x = x + weights["bias"].astype(x.dtype).reshape(shape)
+    return x
+
+
+def affine_weights(layer: Any, sizes: tuple[Dim, ...]) -> dict[str, Any]:
+    """The scale and bias that a normalisation was asked for, under Keras' names for their arguments."""
+    scale = Weight(
+        sizes, layer.gamma_initializer, regularizer=layer.gamma_regularizer, constraint=layer.gamma_constraint
+    )
+    bias = Weight(sizes, layer.beta_initializer, regularizer=layer.beta_regularizer, constraint=layer.beta_constraint)
+    return ({"scale": scale} if layer.scale else {}) | ({"bias": bias} if layer.center else {})
+
+
+def axes_of(layer: Any, spec: TensorSpec) -> tuple[int, ...]:
+    """The layer's `axis`, one or several, counted from the front and in order, or a ShapeMismatchError."""
+    wanted = layer.axis if isinstance(layer.axis, tuple) else (layer.axis,)
+    axes = [axis_in(axis, spec.rank) for axis in wanted]
+    found = sorted({axis for axis in axes if axis is not None})
+    if len(found) == len(wanted) and found:
+        return tuple(found)
+    raise ShapeMismatchError(
+        f"{title(layer)} has axis={layer.axis!r}, and its input has {spec.rank} axes.",
+        expected=f"different whole numbers from {-spec.rank} to {spec.rank - 1}",
+        fix="axis=-1 is the axis of features or channels",
+    )
+
+
+def _counts(x: Array, masks: Sequence[Array | None]) -> Array | None:
+    """Which numbers of x every mask lets through; a mask speaks of the leading axes. None where there is no mask."""
+    known = [mask.astype(bool).reshape(mask.shape + (1,) * (x.ndim - mask.ndim)) for mask in masks if mask is not None]
+    return jnp.broadcast_to(reduce(jnp.logical_and, known), x.shape) if known else None
+
+
+def _moments(x: Array, axes: tuple[int, ...], counts: Array | None) -> dict[str, Array]:
+    """Mean and biased variance along `axes`, which stay with size 1, of the numbers that count."""
+    if counts is None:
+        mean = jnp.mean(x, axes, keepdims=True)
+        return {"mean": mean, "var": jnp.mean(jnp.square(x - mean), axes, keepdims=True)}
+    total = jnp.sum(counts.astype(x.dtype), axes, keepdims=True) + _TINY
+    mean = jnp.sum(jnp.where(counts, x, jnp.zeros_like(x)), axes, keepdims=True) / total
+    apart = jnp.where(counts, x - mean, jnp.zeros_like(x))
+    return {"mean": mean, "var": jnp.sum(jnp.square(apart), axes, keepdims=True) / total}
