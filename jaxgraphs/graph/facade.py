@@ -103,6 +103,13 @@ class GraphMethods:
         masks = jax.tree.leaves(context.masks, is_leaf=lambda leaf: leaf is None)
         return run_graph(graph, variables, values, context, masks if len(masks) == len(values) else None)
 
+    def weights(self, *specs: Any, **_: Any) -> dict[str, Any]:
+        """The weights that the layers declare, for a wrapper around the graph."""
+        from jaxgraphs.graph.declared import declared
+
+        graph = _graph(self)
+        return declared(graph, _specs(graph, _flat(graph, specs)) if specs else graph.input_specs())
+
     def input_specs(self) -> list[TensorSpec]:
         """The specs of the inputs, in order."""
         return [tensor.spec for tensor in _graph(self).inputs]

@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError
+from jaxgraphs.graph.declared import Path, learned
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.layers.base import Weight
 from jaxgraphs.passes.logits import Kind, with_logits
 from jaxgraphs.training import losses as loss_functions
 from jaxgraphs.training import metrics as metric_functions
 from jaxgraphs.training.by_output import by_output
-from jaxgraphs.training.regularization import Path, declared_weights, penalty
+from jaxgraphs.training.regularization import penalty
 
 Array = jax.Array
 _ACTIVATIONS = {"softmax": lambda x: jax.nn.softmax(x, axis=-1), "sigmoid": jax.nn.sigmoid}
@@ -227,7 +228,7 @@ def bind(
             for these, what in ((metrics, "metrics"), (weighted_metrics, "weighted_metrics"))
         ),
         kinds,
-        declared_weights(with_more),
+        learned(with_more),
     )
 
 

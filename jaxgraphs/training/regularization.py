@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxgraphs.graph.graph import Graph, Step, evaluate
-from jaxgraphs.graph.run import infer_step
-from jaxgraphs.layers.base import Layer, Weight, map_weights, split_call
-from jaxgraphs.symbolic.spec import TensorSpec
-
-Path = tuple[str, ...]
-
-
-def declared_weights(graph: Graph) -> dict[Path, Weight]:
-    """Every learned weight of the catalogue's layers by its path in params: layer names, then the weight's."""
-    found: dict[Path, Weight] = {}
-
-    def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
-        layer = step.node.layer
-        if isinstance(layer, Layer) and layer.trainable:
-            plain_args, plain_kwargs, _ = split_call(args, kwargs)
-            for path, weight in _flat(layer.weights(*plain_args, **plain_kwargs)):
-                if weight.collection == "params":
-                    found[(*step.path, *path)] = weight
-        return infer_step(step, args, kwargs).specs
-
-    evaluate(graph, call, graph.input_specs())
-    return found
+from jaxgraphs.graph.declared import Path
+from jaxgraphs.layers.base import Weight
 
 
 def penalty(weights: Mapping[Path, Weight], params: Mapping[str, Any]) -> jax.Array | None:
@@ -59,9 +38,3 @@ def replace_at(tree: Mapping[str, Any], path: Path, function: Callable[[Any], An
     name, *rest = path
     inner = replace_at(tree[name], tuple(rest), function) if rest else function(tree[name])
     return {**tree, name: inner}
-
-
-def _flat(weights: Mapping[str, Any]) -> Iterator[tuple[Path, Weight]]:
-    found: list[tuple[Path, Weight]] = []
-    map_weights(lambda path, weight: found.append((path, weight)), weights)
-    return iter(found)
