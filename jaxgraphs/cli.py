@@ -65,9 +65,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
     train = commands.add_parser("train", parents=[common], help="train a model and report it beside its baseline")
-    train.add_argument("job", nargs="?", default=MAIN_JOB, metavar="MODEL", help=f"which model; {MAIN_JOB} where left out")
-    train.add_argument("--data", metavar="DIR", help="real data, such as a bAbI directory; embedded data where left out")
-    train.add_argument("--task", type=int, metavar="N", help="which task of the data (bAbI: 1-20; embedded: 1, 2, 3, 6)")
+    train.add_argument(
+        "job", nargs="?", default=MAIN_JOB, metavar="MODEL", help=f"which model; {MAIN_JOB} where left out"
+    )
+    train.add_argument(
+        "--data", metavar="DIR", help="real data, such as a bAbI directory; embedded data where left out"
+    )
+    train.add_argument(
+        "--task", type=int, metavar="N", help="which task of the data (bAbI: 1-20; embedded: 1, 2, 3, 6)"
+    )
     train.add_argument("--size", type=_positive, metavar="N", help="how many training examples")
     train.add_argument("--model", metavar="FORM", help="which form of the graph, such as chapter or conditioned")
     train.add_argument("--epochs", type=_positive, metavar="N", help="how many epochs")
@@ -103,7 +109,9 @@ def _train(options: argparse.Namespace) -> int:
     from jaxgraphs.jobs import JOBS, Options
 
     if options.job not in JOBS:
-        raise GraphKeyError(f"There is nothing to train called {options.job!r}.", expected=did_you_mean(options.job, list(JOBS)))
+        raise GraphKeyError(
+            f"There is nothing to train called {options.job!r}.", expected=did_you_mean(options.job, list(JOBS))
+        )
     chosen = {name: getattr(options, name) for name in ("data", "task", "size", "model", "epochs", "seed")}
     outcome = JOBS[options.job].run(Options(**chosen, verbose=0 if options.json else 1))
     report, results = dict(outcome.report), dict(outcome.results)
@@ -135,7 +143,14 @@ def _predict(options: argparse.Namespace) -> int:
     began = time.monotonic()
     answers = answer(answerer, story, question)
     if options.json:
-        print(json.dumps({"answers": [{"answer": word, "probability": p} for word, p in answers], "seconds": time.monotonic() - began}))
+        print(
+            json.dumps(
+                {
+                    "answers": [{"answer": word, "probability": p} for word, p in answers],
+                    "seconds": time.monotonic() - began,
+                }
+            )
+        )
     else:
         for word, probability in answers:
             print(f"{probability:.3f}  {word}")
@@ -146,7 +161,9 @@ def _ask(prompt: str) -> str:
     try:
         return input(prompt)
     except EOFError as error:
-        raise GraphError(f"No {prompt.rstrip(': ')} was given.", fix="--story 'Mary is in the hall.' --question 'Where is Mary?'") from error
+        raise GraphError(
+            f"No {prompt.rstrip(': ')} was given.", fix="--story 'Mary is in the hall.' --question 'Where is Mary?'"
+        ) from error
 
 
 def _summary(options: argparse.Namespace) -> int:
@@ -176,7 +193,11 @@ def _graph_of(name: str) -> Any:
 
         return load(name)[0]
     if name not in models.__all__:
-        raise GraphKeyError(f"There is no model called {name!r}.", expected=did_you_mean(name, models.__all__), fix="or give a .safetensors file")
+        raise GraphKeyError(
+            f"There is no model called {name!r}.",
+            expected=did_you_mean(name, models.__all__),
+            fix="or give a .safetensors file",
+        )
     return getattr(models, name)()
 
 

@@ -6,6 +6,7 @@ those read graphs. Each import runs when its method is called.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from jaxgraphs.symbolic.spec import TensorSpec
 if TYPE_CHECKING:
     from jaxgraphs.graph.graph import Graph
     from jaxgraphs.graph.module import GraphModule
+    from jaxgraphs.inspect.draw import Picture
     from jaxgraphs.inspect.summary import Summary
 
 
@@ -172,6 +174,67 @@ class GraphMethods:
         from jaxgraphs.inspect.summary import summary
 
         return summary(_graph(self), cost, expand_nested, batch_size=batch_size, sizes=sizes)
+
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        show_shapes: bool = True,
+        show_params: bool = False,
+        expand_nested: bool = False,
+        rankdir: str = "TB",
+    ) -> Picture:
+        """The graph as a picture: a notebook shows it, and ``graph.plot("model.svg")`` writes it.
+
+        Args:
+            path: of a file to write, ending in .svg, .png, .dot or .mmd; None for none.
+            show_shapes, show_params: what is said of each call.
+            expand_nested: whether nested graphs are unfolded.
+            rankdir: where the edges lead: TB, BT, LR or RL.
+        Raises: GraphError for another ending or direction, or where the file cannot be written.
+        """
+        from jaxgraphs.inspect.draw import plot
+
+        return plot(
+            _graph(self),
+            path,
+            show_shapes=show_shapes,
+            show_params=show_params,
+            expand_nested=expand_nested,
+            rankdir=rankdir,
+        )
+
+    def to_json(self) -> str:
+        """The graph as versioned JSON, without arrays.
+
+        Raises: GraphTypeError when a constant of a call has no form in JSON.
+        """
+        from jaxgraphs.io.json import to_json
+
+        return to_json(_graph(self))
+
+    @staticmethod
+    def from_json(
+        text: str | bytes, custom_objects: Mapping[str, Any] | None = None, *, max_parameters: int = 10**11
+    ) -> Graph:
+        """The graph that `to_json` wrote, from anywhere: reading runs no code that the text could name.
+
+        Args:
+            text: JSON.
+            custom_objects: functions, Flax modules and layer classes by the names that the text has for them.
+            max_parameters: more numbers than this in all layers together are refused.
+        Raises: GraphError when the text is not such JSON, is too large, or names something that was not given.
+        """
+        from jaxgraphs.io.reading import from_json
+
+        return from_json(text, custom_objects, max_parameters=max_parameters)
+
+    def __reduce__(self) -> Any:
+        return _unpickled, (self.to_json(),)
+
+
+def _unpickled(text: str) -> Graph:
+    return GraphMethods.from_json(text)
 
 
 def _graph(methods: GraphMethods) -> Graph:

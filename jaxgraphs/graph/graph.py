@@ -24,7 +24,7 @@ from jaxgraphs.symbolic.node import (
     record,
     title,
 )
-from jaxgraphs.symbolic.spec import TensorSpec, is_known
+from jaxgraphs.symbolic.spec import is_known
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -118,7 +118,7 @@ class Graph(GraphMethods):
     def output_names(self) -> tuple[str, ...]:
         """The names of losses, metrics and targets: keys where the outputs are a dict, else the layers' names."""
         keys = _dict_keys(jax.tree.structure(self.outputs), len(self.flat_outputs))
-        return keys or unique(self.layer_name(tensor.node) for tensor in self.flat_outputs)
+        return keys or unique(self.tensor_name(tensor) for tensor in self.flat_outputs)
 
     def layer_name(self, thing: Any) -> str:
         """The name in this graph of a layer, or of the layer or Input of a node."""
@@ -197,7 +197,9 @@ class _Frame:
 NodeCall = Callable[[Step, tuple[Any, ...], Mapping[str, Any]], Sequence[Any]]
 
 
-def evaluate(graph: Graph, call: NodeCall, values: Sequence[Any], *, is_leaf: Callable[[Any], bool] | None = None) -> PyTree:
+def evaluate(
+    graph: Graph, call: NodeCall, values: Sequence[Any], *, is_leaf: Callable[[Any], bool] | None = None
+) -> PyTree:
     """Walks `graph` once, the graphs within it included, without recursion.
 
     Args:
@@ -229,7 +231,9 @@ def evaluate(graph: Graph, call: NodeCall, values: Sequence[Any], *, is_leaf: Ca
             _store(frame, node, call(step, args, kwargs))
 
 
-def _frame(graph: Graph, values: Sequence[Any], caller: Node | None, path: Any, call_path: Any, training: Any) -> _Frame:
+def _frame(
+    graph: Graph, values: Sequence[Any], caller: Node | None, path: Any, call_path: Any, training: Any
+) -> _Frame:
     env = dict(zip(graph.inputs, values, strict=True))
     return _Frame(graph, env, iter(graph.nodes), caller, path, call_path, training)
 
@@ -283,7 +287,9 @@ def graph_between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTe
             elif node not in order:
                 active.add(node)
                 stack.append((tensor, True))
-                stack.extend((parent, False) for parent in reversed(node.parents) if parent.node not in order or parent in given)
+                stack.extend(
+                    (parent, False) for parent in reversed(node.parents) if parent.node not in order or parent in given
+                )
     if missing:
         raise _missing(missing, given)
     _check_used(inputs, used, outputs)

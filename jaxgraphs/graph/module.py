@@ -40,7 +40,9 @@ class GraphModule(nn.Module):
             for collection, tree in self.graph.init(_raw_key(self, "params"), values).items():
                 for name, value in tree.items():
                     self.put_variable(collection, name, value)
-        rngs = {} if self.scope is None else {name: _raw_key(self, name) for name in self.scope.rngs if name != "params"}
+        rngs = (
+            {} if self.scope is None else {name: _raw_key(self, name) for name in self.scope.rngs if name != "params"}
+        )
         ran = run_graph(self.graph, self.variables, values, Context(train=train, rngs=rngs, name=self.name or "graph"))
         if not self.is_initializing():
             self._put(ran)
@@ -70,7 +72,9 @@ def apply_graph(
     if mutable is False or mutable is None:
         return ran.outputs
     changed = updated(variables, ran)
-    wanted = set(changed) | set(variables) if mutable is True else {mutable} if isinstance(mutable, str) else set(mutable)
+    wanted = (
+        set(changed) | set(variables) if mutable is True else {mutable} if isinstance(mutable, str) else set(mutable)
+    )
     return ran.outputs, {name: changed.get(name, variables.get(name, {})) for name in sorted(wanted)}
 
 

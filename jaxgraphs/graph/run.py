@@ -178,7 +178,9 @@ def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _unmask(tree: PyTree, part: str) -> PyTree:
-    return jax.tree.map(lambda leaf: getattr(leaf, part) if isinstance(leaf, Masked) else (leaf if part == "value" else None), tree)
+    return jax.tree.map(
+        lambda leaf: getattr(leaf, part) if isinstance(leaf, Masked) else (leaf if part == "value" else None), tree
+    )
 
 
 def _mask_each(outputs: PyTree, masks: PyTree) -> list[Masked]:

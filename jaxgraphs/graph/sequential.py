@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,6 +22,7 @@ class Sequential(Graph):
     Args:
         layers: layers or graphs; the first may be an `Input`.
         name: of the graph when it is called as a layer.
+        names: names to keep, by layer, for a graph made from another.
     Raises: GraphError when something in the list is not a layer, or a layer does not fit the one before it.
 
     >>> from jaxgraphs.layers.core import Dense
@@ -32,18 +33,20 @@ class Sequential(Graph):
     (8, 3)
     """
 
-    def __init__(self, layers: Sequence[Any], name: str | None = None) -> None:
+    def __init__(
+        self, layers: Sequence[Any], name: str | None = None, *, names: Mapping[Any, str] | None = None
+    ) -> None:
         layers = list(layers) if isinstance(layers, (list, tuple)) else [layers]
         _check(layers)
         if is_symbolic(layers[0]):
             tensor = layers[0]
             for layer in layers[1:]:
                 tensor = layer(tensor)
-            super().__init__(layers[0], tensor, name)
+            super().__init__(layers[0], tensor, name, names=names)
         else:
-            self._describe(layers, name)
+            self._describe(layers, name, names or {})
 
-    def _describe(self, layers: Sequence[Any], name: str | None) -> None:
+    def _describe(self, layers: Sequence[Any], name: str | None, names: Mapping[Any, str]) -> None:
         """The chain of calls, of which no shape is known yet."""
         check_name(name, "Sequential")
         leaf = jax.tree.structure(0)
@@ -56,7 +59,7 @@ class Sequential(Graph):
             outputs=end,
             nodes=tuple(nodes),
             name=name,
-            names=derive_names(nodes, [start], {}),
+            names=derive_names(nodes, [start], names),
             input_structure=leaf,
             created=time.perf_counter_ns(),
         )

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphError, GraphTypeError, did_you_mean
 from jaxgraphs.layers import activations, constraints, initializers, regularizers
@@ -132,7 +131,9 @@ class Layer:
 
     def call(self, weights: Weights, *args: Any, context: Context, **kwargs: Any) -> PyTree | Stateful:
         """The outputs, computed from arrays; pure. New state comes back in a Stateful."""
-        raise GraphTypeError(f"{self.kind} does not say what it computes.", fix="define call(self, weights, x, *, context)")
+        raise GraphTypeError(
+            f"{self.kind} does not say what it computes.", fix="define call(self, weights, x, *, context)"
+        )
 
     def output_mask(self, context: Context, *args: Any, **kwargs: Any) -> PyTree:
         """The mask of the output: for the time-preserving layers the input's, for others none."""
@@ -262,7 +263,9 @@ class LayerModule(nn.Module):
         return self.variable(collection, name, lambda: value).value
 
 
-def split_call(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+def split_call(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
     """The options of a call that every layer has, `mask` and `training`, apart from the layer's own arguments."""
     options = {name: kwargs[name] for name in ("mask", "training") if name in kwargs}
     return tuple(args), {name: value for name, value in kwargs.items() if name not in options}, options
@@ -341,7 +344,13 @@ def _as_masks(mask: Any, args: tuple[Any, ...]) -> Any:
     if len(args) == 1 and not isinstance(mask, (list, tuple)):
         count = len(jax.tree.leaves(args))
         return jax.tree.unflatten(jax.tree.structure(args), [mask, *[None] * (count - 1)])
-    return (mask,) if len(args) == 1 else (mask, *[None] * (len(args) - 1)) if not isinstance(mask, (list, tuple)) else tuple(mask)
+    return (
+        (mask,)
+        if len(args) == 1
+        else (mask, *[None] * (len(args) - 1))
+        if not isinstance(mask, (list, tuple))
+        else tuple(mask)
+    )
 
 
 _TABLES: tuple[tuple[str, Callable[[Any], Any]], ...] = (

@@ -193,8 +193,10 @@ def drop(x: Array, key: Array, rate: float, noise_shape: Any = None) -> Array:
     """x with numbers dropped with probability `rate`, the rest scaled up; `noise_shape` broadcasts to x."""
     if rate >= 1:
         return jnp.zeros_like(x)
-    shape = x.shape if noise_shape is None else tuple(
-        size if wanted is None else wanted for size, wanted in zip(x.shape, noise_shape, strict=True)
+    shape = (
+        x.shape
+        if noise_shape is None
+        else tuple(size if wanted is None else wanted for size, wanted in zip(x.shape, noise_shape, strict=True))
     )
     kept = jax.random.bernoulli(key, 1 - rate, shape)
     return jnp.where(kept, x / (1 - rate), jnp.zeros_like(x))

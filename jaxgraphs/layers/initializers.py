@@ -51,7 +51,9 @@ def make(name: str, **config: Any) -> Initializer:
     try:
         return Initializer(name, config, _BUILDERS[name](**config))
     except TypeError as error:
-        raise GraphValueError(f"The initializer {name!r} does not take these arguments.", received=repr(config)) from error
+        raise GraphValueError(
+            f"The initializer {name!r} does not take these arguments.", received=repr(config)
+        ) from error
 
 
 def get(initializer: Any) -> Init | None:
@@ -68,7 +70,9 @@ def get(initializer: Any) -> Init | None:
     return make(_CLASS_NAMES.get(initializer, initializer))
 
 
-def _variance_scaling(scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", **_: Any) -> Init:
+def _variance_scaling(
+    scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", **_: Any
+) -> Init:
     distribution = {"untruncated_normal": "normal"}.get(distribution, distribution)
 
     def init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:

@@ -34,7 +34,13 @@ from jaxgraphs.symbolic.node import Layer as LayerProtocol
 from jaxgraphs.symbolic.spec import TensorSpec, is_known, substitute, symbols
 
 # Flax modules say in one of these ways whether they are trained; True where the value is that of `train`.
-_TRAIN_ARGUMENTS = {"train": True, "training": True, "is_training": True, "deterministic": False, "use_running_average": False}
+_TRAIN_ARGUMENTS = {
+    "train": True,
+    "training": True,
+    "is_training": True,
+    "deterministic": False,
+    "use_running_average": False,
+}
 # Sizes that stand for unknown ones while a module draws its params.
 _EXAMPLE_SIZE = 64
 

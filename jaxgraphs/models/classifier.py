@@ -10,7 +10,9 @@ from jaxgraphs.layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D
 from jaxgraphs.symbolic.node import Input, SymbolicTensor
 
 
-def image_input(input_shape: Sequence[int | None] | None, default: int, least: int, include_top: bool, owner: str) -> SymbolicTensor:
+def image_input(
+    input_shape: Sequence[int | None] | None, default: int, least: int, include_top: bool, owner: str
+) -> SymbolicTensor:
     """The picture that a classifier reads.
 
     Args:
@@ -42,7 +44,9 @@ def top(
         x = GlobalAveragePooling2D(name="avg_pool")(x)
         return Dense(classes, activation=classifier_activation, name="predictions")(x)
     if pooling not in (None, "avg", "max"):
-        raise GraphValueError(f"{owner} knows no such pooling.", received=repr(pooling), expected="None, 'avg' or 'max'")
+        raise GraphValueError(
+            f"{owner} knows no such pooling.", received=repr(pooling), expected="None, 'avg' or 'max'"
+        )
     layers = {"avg": GlobalAveragePooling2D, "max": GlobalMaxPooling2D}
     return layers[pooling](name=f"{pooling}_pool")(x) if pooling else x
 

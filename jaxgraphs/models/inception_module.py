@@ -26,9 +26,7 @@ def inception_branches(x: SymbolicTensor, filters: int = 128) -> SymbolicTensor:
     return concatenate([branch_a, branch_b, branch_c, branch_d], axis=-1)
 
 
-def inception_module(
-    input_shape: Sequence[int | None] = (28, 28, 256), filters: int = 128, classes: int = 10
-) -> Graph:
+def inception_module(input_shape: Sequence[int | None] = (28, 28, 256), filters: int = 128, classes: int = 10) -> Graph:
     """The module on a feature map, with a softmax over `classes` at each place.
 
     Args:

@@ -48,7 +48,9 @@ def InceptionV3(
     return Graph(image, top(x, include_top, pooling, classes, classifier_activation, "InceptionV3"), name=name)
 
 
-def _conv(x: SymbolicTensor, filters: int, rows: int, columns: int, strides: int = 1, padding: str = "same") -> SymbolicTensor:
+def _conv(
+    x: SymbolicTensor, filters: int, rows: int, columns: int, strides: int = 1, padding: str = "same"
+) -> SymbolicTensor:
     """Convolution, batch normalisation without scale, ReLU."""
     x = Conv2D(filters, (rows, columns), strides=strides, padding=padding, use_bias=False)(x)
     return Activation("relu")(BatchNormalization(scale=False)(x))

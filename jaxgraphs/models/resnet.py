@@ -49,7 +49,9 @@ def ResNet50(
     return Graph(image, top(x, include_top, pooling, classes, classifier_activation, "ResNet50"), name=name)
 
 
-def _normalised(x: SymbolicTensor, filters: int, size: int, name: str, strides: int = 1, padding: str = "valid") -> SymbolicTensor:
+def _normalised(
+    x: SymbolicTensor, filters: int, size: int, name: str, strides: int = 1, padding: str = "valid"
+) -> SymbolicTensor:
     x = Conv2D(filters, size, strides=strides, padding=padding, name=f"{name}_conv")(x)
     return BatchNormalization(epsilon=_EPSILON, name=f"{name}_bn")(x)
 

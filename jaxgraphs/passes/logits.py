@@ -84,7 +84,9 @@ class _Bare:
     indices: tuple[int, ...]
 
 
-def _rewrite(graph: Graph, targets: dict[SymbolicTensor, Kind]) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, str]]:
+def _rewrite(
+    graph: Graph, targets: dict[SymbolicTensor, Kind]
+) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, str]]:
     """New tensors for old ones, logits of the targets, and the names to keep."""
     bare = {tensor.node.layer: _bare(tensor.node.layer, kind, targets) for tensor, kind in targets.items()}
     names = dict(graph.names) | {new.layer: graph.names[old] for old, new in bare.items() if new.layer is not None}
@@ -113,7 +115,9 @@ def _replace_call(node: Node, bare: _Bare, new: dict[Any, Any], logits: dict[Any
     if isinstance(bare.layer, Graph):
         results = jax.tree.leaves(bare.layer(list(args), **kwargs))
         new.update(zip(node.tensors, results, strict=False))
-        logits.update((SymbolicTensor(node, index), results[len(node.specs) + place]) for place, index in enumerate(bare.indices))
+        logits.update(
+            (SymbolicTensor(node, index), results[len(node.specs) + place]) for place, index in enumerate(bare.indices)
+        )
         return
     old = SymbolicTensor(node)
     logits[old] = next(leaf for leaf in jax.tree.leaves(args)) if bare.layer is None else bare.layer(*args, **kwargs)

@@ -82,7 +82,9 @@ def _probe(
         raise GraphValueError("No sizes were found on which the function runs.")
     (first_sizes, first, structure), (second_sizes, second, _) = trials
     outputs = (
-        TensorSpec(tuple(_symbol_of(pair, first_sizes, second_sizes) for pair in zip(a.dims, b.dims, strict=True)), a.dtype)
+        TensorSpec(
+            tuple(_symbol_of(pair, first_sizes, second_sizes) for pair in zip(a.dims, b.dims, strict=True)), a.dtype
+        )
         for a, b in zip(first, second, strict=True)
     )
     return tuple(outputs), structure
@@ -99,7 +101,9 @@ def _trials(function: Callable[..., PyTree], specs: Sequence[TensorSpec], names:
 def _assignments(names: Sequence[str]) -> Iterator[Mapping[str, int]]:
     """Numbers for the symbols: several sets, all different within one."""
     for turn, sizes in enumerate(_PROBES):
-        numbers = iter(size + 2 * sizes[0] * (round_ // len(sizes)) for round_, size in enumerate(sizes * (len(names) + 1)))
+        numbers = iter(
+            size + 2 * sizes[0] * (round_ // len(sizes)) for round_, size in enumerate(sizes * (len(names) + 1))
+        )
         yield {name: _BATCHES[turn % 2] if name == str(BATCH) else next(numbers) for name in names}
 
 

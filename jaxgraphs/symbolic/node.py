@@ -328,7 +328,9 @@ def same_shape_mask(args: PyTree, masks: PyTree, outputs: PyTree) -> Any:
     values, kept = jax.tree.leaves(args), jax.tree.leaves(masks, is_leaf=lambda leaf: leaf is None)
     if len(values) != len(kept) or not hasattr(outputs, "shape"):
         return None
-    fitting = (mask for value, mask in zip(values, kept, strict=True) if mask is not None and value.shape == outputs.shape)
+    fitting = (
+        mask for value, mask in zip(values, kept, strict=True) if mask is not None and value.shape == outputs.shape
+    )
     return next(fitting, None)
 
 
@@ -452,7 +454,9 @@ def is_symbolic(value: Any) -> bool:
 def check_name(name: Any, owner: str) -> None:
     """Names are words in messages and keys of params: a text, not empty, without control characters."""
     if name is not None and (not isinstance(name, str) or not name or not name.isprintable()):
-        raise GraphValueError(f"{owner} has a name that cannot be used.", received=repr(name), expected="a text, not empty")
+        raise GraphValueError(
+            f"{owner} has a name that cannot be used.", received=repr(name), expected="a text, not empty"
+        )
 
 
 def describe_call(layer: Any, tensors: Sequence[Any]) -> str:

@@ -136,10 +136,15 @@ def check_shape(shape: Any, owner: str) -> tuple[int | None, ...]:
         sizes = tuple(None if size is None else operator.index(size) for size in sizes)
     except (TypeError, ValueError) as error:
         raise GraphTypeError(
-            f"{owner} has no usable shape.", received=repr(shape), expected="a tuple of ints and Nones", fix="(28, 28, 1)"
+            f"{owner} has no usable shape.",
+            received=repr(shape),
+            expected="a tuple of ints and Nones",
+            fix="(28, 28, 1)",
         ) from error
     if any(size is not None and size < 0 for size in sizes):
-        raise GraphValueError(f"{owner} has a negative size.", received=repr(shape), expected="sizes of 0 or more, or None")
+        raise GraphValueError(
+            f"{owner} has a negative size.", received=repr(shape), expected="sizes of 0 or more, or None"
+        )
     return sizes
 
 

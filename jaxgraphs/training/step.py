@@ -132,7 +132,7 @@ def forward(
 
 
 def partition(params: PyTree, mask: PyTree) -> tuple[PyTree, PyTree]:
-    """The learned and the fixed arrays, each with None in the other's places, so that the optimizer sees no frozen one."""
+    """The learned and the fixed arrays, each with None in the other's places: the optimizer sees no frozen one."""
     learned = jax.tree.map(lambda leaf, is_learned: leaf if is_learned else None, params, mask)
     fixed = jax.tree.map(lambda leaf, is_learned: None if is_learned else leaf, params, mask)
     return learned, fixed

@@ -80,7 +80,11 @@ def run(case: Case, layer: Layer, variables: Any, values: Any, *, train: bool | 
     """Our layer on arrays: a Ran."""
     mask = case.mask_array()
     kwargs = dict(case.call) | ({} if mask is None else {"mask": jnp.asarray(mask)})
-    context = Context(train=case.train if train is None else train, rngs=rngs or {}, masks=jax.tree.map(lambda _: None, case.args(values)))
+    context = Context(
+        train=case.train if train is None else train,
+        rngs=rngs or {},
+        masks=jax.tree.map(lambda _: None, case.args(values)),
+    )
     return layer.run(variables, case.args(values), kwargs, context)
 
 
@@ -122,7 +126,9 @@ def check_specs(case: Case) -> None:
     layer, values = case.ours(), case.values()
     specs = layer.variable_specs(*case.args(specs_of(values)), **case.call)
     drawn = layer.init(jax.random.key(0), *case.args(specs_of(values)), **case.call)
-    assert jax.tree.map(lambda spec: (spec.dims, spec.dtype), specs) == jax.tree.map(lambda a: (a.shape, a.dtype), drawn)
+    assert jax.tree.map(lambda spec: (spec.dims, spec.dtype), specs) == jax.tree.map(
+        lambda a: (a.shape, a.dtype), drawn
+    )
     if case.theirs is not None:
         _, weights = keras_twin(case, values)
         assert jax.tree.map(jnp.shape, variables_from(case, weights)) == jax.tree.map(jnp.shape, drawn)
@@ -148,10 +154,12 @@ def check_against_keras(case: Case) -> None:
 
     differentiable = "int" not in case.dtype
     with keras_rules():
-        (_, (expected, state)), expected_grads = jax.value_and_grad(theirs, (0, 1) if differentiable else 0, has_aux=True)(
-            trainable, values
-        )
-    (_, (outputs, updates)), grads = jax.value_and_grad(ours, (0, 1) if differentiable else 0, has_aux=True)(variables, values)
+        (_, (expected, state)), expected_grads = jax.value_and_grad(
+            theirs, (0, 1) if differentiable else 0, has_aux=True
+        )(trainable, values)
+    (_, (outputs, updates)), grads = jax.value_and_grad(ours, (0, 1) if differentiable else 0, has_aux=True)(
+        variables, values
+    )
     for one, other in zip(jax.tree.leaves(outputs), jax.tree.leaves(expected), strict=True):
         assert_close(one, other, case.tolerance, "output")
     weight_grads, expected_weights = (grads[0], expected_grads[0]) if differentiable else (grads, expected_grads)
@@ -188,14 +196,20 @@ def check_transforms(case: Case) -> None:
 
 def _check_precisions(case: Case, layer: Layer, variables: Any, plain: Any) -> None:
     half = jax.tree.map(lambda x: x.astype(jnp.bfloat16) if is_float_array(x) else x, (variables, case.values()))
-    for leaf in jax.tree.leaves(run(case, layer, jax.tree.map(jnp.asarray, half[0]), jax.tree.map(jnp.asarray, half[1])).outputs):
-        assert not jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.dtype == jnp.bfloat16, f"bfloat16 became {leaf.dtype}"
+    for leaf in jax.tree.leaves(
+        run(case, layer, jax.tree.map(jnp.asarray, half[0]), jax.tree.map(jnp.asarray, half[1])).outputs
+    ):
+        assert not jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.dtype == jnp.bfloat16, (
+            f"bfloat16 became {leaf.dtype}"
+        )
     with jax.enable_x64(True):
         double = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64) if is_float_array(x) else x, variables)
         values = jax.tree.map(jnp.asarray, case.values(None if "int" in case.dtype else np.float64))
         outputs = run(case, layer, double, values).outputs
         for leaf, other in zip(jax.tree.leaves(outputs), jax.tree.leaves(plain), strict=True):
-            assert not jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.dtype == jnp.float64, f"float64 became {leaf.dtype}"
+            assert not jnp.issubdtype(leaf.dtype, jnp.floating) or leaf.dtype == jnp.float64, (
+                f"float64 became {leaf.dtype}"
+            )
             assert_close(leaf, other, 1e-4, "float64")
 
 

@@ -16,7 +16,14 @@ CASES = [
         [(3, 6, 4)],
         KERNEL[:1],
     ),
-    Case("embedding", lambda: core.Embedding(10, 4), lambda: keras.layers.Embedding(10, 4), [(3, 6)], ("params/embedding",), "int32"),
+    Case(
+        "embedding",
+        lambda: core.Embedding(10, 4),
+        lambda: keras.layers.Embedding(10, 4),
+        [(3, 6)],
+        ("params/embedding",),
+        "int32",
+    ),
     Case("activation", lambda: core.Activation("softmax"), lambda: keras.layers.Activation("softmax"), [(3, 6)]),
     Case("dropout_inference", lambda: core.Dropout(0.5), lambda: keras.layers.Dropout(0.5), [(3, 6)]),
 ]
