@@ -12,9 +12,16 @@ from jaxgraphs.layers.adaptive_pooling import (
 )
 from jaxgraphs.layers.attention import AdditiveAttention, Attention
 from jaxgraphs.layers.base import Layer, Weight, describes
-from jaxgraphs.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
-from jaxgraphs.layers.conv import Conv1D, Conv2D, Conv3D
-from jaxgraphs.layers.conv_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose, Convolution3DTranspose
+from jaxgraphs.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from jaxgraphs.layers.conv import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
+from jaxgraphs.layers.conv_transpose import (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+    Convolution1DTranspose,
+    Convolution2DTranspose,
+    Convolution3DTranspose,
+)
 from jaxgraphs.layers.core import Activation, Dense, Dropout, Embedding
 from jaxgraphs.layers.einsum import EinsumDense
 from jaxgraphs.layers.feature_norm import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
@@ -22,7 +29,12 @@ from jaxgraphs.layers.global_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
     GlobalAveragePooling3D,
+    GlobalAvgPool1D,
+    GlobalAvgPool2D,
     GlobalAvgPool3D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    GlobalMaxPool3D,
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
@@ -58,6 +70,12 @@ from jaxgraphs.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
+    AvgPool1D,
+    AvgPool2D,
+    AvgPool3D,
+    MaxPool1D,
+    MaxPool2D,
+    MaxPool3D,
     MaxPooling1D,
     MaxPooling2D,
     MaxPooling3D,
@@ -67,7 +85,14 @@ from jaxgraphs.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from jaxgraphs.layers.repeating import RepeatAlong
 from jaxgraphs.layers.residual import LayerScale, StochasticDepth
 from jaxgraphs.layers.resizing import CenterCrop, Resizing, UpSampling1D, UpSampling2D, UpSampling3D
-from jaxgraphs.layers.separable import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
+from jaxgraphs.layers.separable import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+    SeparableConvolution1D,
+    SeparableConvolution2D,
+)
 from jaxgraphs.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from jaxgraphs.layers.wrappers import Bidirectional, TimeDistributed
 
@@ -92,9 +117,13 @@ __all__ = [
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
     "CategoryEncoding",
+    "Cell",
     "CenterCrop",
     "Concatenate",
     "Conv1D",
@@ -103,6 +132,11 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Convolution3D",
     "Convolution3DTranspose",
     "Cropping1D",
     "Cropping2D",
@@ -121,7 +155,12 @@ __all__ = [
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
     "GlobalAvgPool3D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPool3D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
@@ -135,6 +174,9 @@ __all__ = [
     "LayerScale",
     "LeakyReLU",
     "Masking",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPool3D",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
@@ -154,6 +196,8 @@ __all__ = [
     "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
