@@ -26,7 +26,7 @@ class BatchNormalization(Layer):
     """y = scale (x - mean) / sqrt(variance + epsilon) + bias, for each channel over all other axes.
 
     In training mean and variance are the batch's, and the moving ones go on as momentum · old + (1 - momentum) · new;
-    at inference the moving ones count. Steps that a mask leaves out, and rows that only pad a short batch, weigh nothing
+    at inference the moving ones count. Steps that a mask leaves out and rows that only pad a short batch weigh nothing
     in the batch's. With ``trainable=False`` the layer behaves as at inference, as in Keras. Under ``jit`` the batch is
     the whole batch, however it is sharded; `synchronized` asks for that and so changes nothing.
 
