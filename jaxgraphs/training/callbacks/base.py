@@ -1,4 +1,17 @@
-"""A callback reads an event and returns an action: continue, stop, or go on with another state."""
+"""A callback reads an event and returns an action: continue, stop, or go on with another state.
+
+One that stores every layer's activations for the first validation example at each epoch:
+
+>>> import jax
+>>> class ActivationLogger(Callback):
+...     def on_train_begin(self, run):
+...         names = [run.graph.layer_name(layer) for layer in run.graph.layers]
+...         self.layers, self.stored = run.graph.subgraph({name: name for name in names}), []
+...
+...     def on_epoch_end(self, run):
+...         inputs = jax.tree.map(lambda column: column[:1], run.validation[0])
+...         self.stored.append(jax.device_get(self.layers.apply(run.state.variables, inputs)))
+"""
 
 from __future__ import annotations
 
@@ -38,11 +51,13 @@ class Run:
         state: the TrainState at this event. The next step reuses its memory: copy what you keep.
         epoch: from 0.
         batch: number of the batch within the epoch, from 0; None outside of batches.
+        data: the batch itself, inputs and targets in the graph's order; None outside of batches.
         logs: names to values: the running means at a batch's end (on the device still), an epoch's numbers at its end.
         history: names to one value for each epoch so far.
         epochs, steps: how many there will be; `steps` an epoch, None where it is not known yet.
         validation: the validation data as (inputs, targets, sample weights), or None.
         verbose: as given to `fit`.
+        resumed: whether the run goes on from a checkpoint.
     """
 
     graph: Any
@@ -50,19 +65,22 @@ class Run:
     state: Any
     epoch: int = 0
     batch: int | None = None
+    data: Any = None
     logs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     history: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     epochs: int = 1
     steps: int | None = None
     validation: Any = None
     verbose: int = 1
+    resumed: bool = False
 
 
 class Callback:
     """What runs beside training; override the hooks that matter.
 
     Each hook sees a `Run` and returns None, a `Stop` or a `NewState`. What a callback remembers from event to event it
-    keeps on itself and names in `memory`, so that a resumed run remembers it too.
+    keeps on itself and names in `memory`, so that a resumed run remembers it too. A resumed run begins with `remember`;
+    then comes `on_train_begin` with `run.resumed`, and what it returns does not count.
 
     >>> class Names(Callback):
     ...     def on_epoch_end(self, run):
@@ -70,7 +88,7 @@ class Callback:
     """
 
     def on_train_begin(self, run: Run) -> Action | None:
-        """Before the first epoch."""
+        """Before the first epoch; in a run that goes on from a checkpoint, after `remember`."""
 
     def on_train_end(self, run: Run) -> Action | None:
         """After the last epoch, or after a stop."""
@@ -88,7 +106,7 @@ class Callback:
         """After a step; reading a number from `run.logs` waits for the device."""
 
     def memory(self) -> dict[str, Any]:
-        """What must survive a restart: a tree of numbers, texts and arrays."""
+        """What must survive a restart: dicts, lists and tuples of numbers, texts, None and arrays."""
         return {}
 
     def remember(self, memory: Mapping[str, Any]) -> None:

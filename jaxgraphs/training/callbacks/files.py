@@ -1,0 +1,42 @@
+"""Files that callbacks write: whole or not at all, and never longer than a checkpoint knows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from jaxgraphs.errors import GraphError
+
+
+@contextlib.contextmanager
+def told(what: str, path: Path) -> Iterator[None]:
+    """Within, a failure of the file system becomes a GraphError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise GraphError(what, received=f"{path}: {reason}", fix="give a path that can be written to") from error
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Writes a file beside its place and then puts it there, so that nobody ever sees a part of it.
+
+    Args:
+        path: the place; folders on the way are made.
+        write: writes the file to the path it is given, which has the same suffixes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        write(beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def cut(path: Path, size: int) -> None:
+    """Takes off what was written after a file had `size` bytes; a shorter file stays as it is."""
+    if path.exists() and path.stat().st_size > size:
+        os.truncate(path, size)
