@@ -77,8 +77,18 @@ class SpatialLayer(Layer):
         """Refuses inputs of the right number of axes that do not fit otherwise."""
 
     def infer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
-        inferred = super().infer(args, kwargs)
+        inferred = super().infer(tuple(self._settled(spec) for spec in args), kwargs)
         return inferred._replace(specs=tuple(self._sized(spec, *args) for spec in inferred.specs))
+
+    def _settled(self, source: Any) -> Any:
+        """The input's spec with an example of each size whose outcome is known, so that JAX has no symbol to work on."""
+        if not isinstance(source, TensorSpec) or source.rank != self.rank + 2:
+            return source
+        dims = list(source.dims)
+        for index, axis in enumerate(self.spatial_axes):
+            if not isinstance(dims[axis], int) and self.size_after(index, dims[axis]) is not None:
+                dims[axis] = _EXAMPLE_SIZE
+        return TensorSpec(tuple(dims), source.dtype)
 
     def _sized(self, spec: TensorSpec, source: TensorSpec) -> TensorSpec:
         """The output's spec with its unknown sizes by `size_after`.
@@ -101,6 +111,10 @@ class SpatialLayer(Layer):
         if self.channels_first:
             return ("batch", "channels", *AXES[self.rank])
         return ("batch", *AXES[self.rank], "channels")
+
+
+# Large enough for any window, and divisible by most strides and factors.
+_EXAMPLE_SIZE = 5040
 
 
 def read_sizes(layer: Layer, name: str, value: Any, count: int, least: int = 1) -> tuple[int, ...]:
