@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import tempfile
+import uuid
 from pathlib import Path
-from typing import Any
 
 from jaxgraphs.errors import GraphError, GraphValueError
 from jaxgraphs.graph.graph import Graph
@@ -124,25 +123,15 @@ def _check_ending(path: Path) -> None:
 
 def _write(path: Path, contents: bytes) -> None:
     """Writes beside the file first, so that there is never half a file in its place."""
-    temporary: Any = None
+    temporary = path.with_name(f".{path.stem[:40]}.{uuid.uuid4().hex}")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}.", delete=False) as file:
-            temporary = file.name
-            file.write(contents)
-        # A temporary file is for its owner alone; this one is for whom the user's other files are.
-        os.chmod(temporary, 0o666 & ~_umask())
+        temporary.write_bytes(contents)
         os.replace(temporary, path)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         raise GraphError(
             "The picture cannot be written.",
             received=f"{str(path)!r}: {error.strerror}",
             expected="a folder that is there",
         ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    finally:
+        temporary.unlink(missing_ok=True)

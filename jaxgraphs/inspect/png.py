@@ -79,7 +79,7 @@ class _Pen:
     def edge(self, route: Sequence[Point], is_sideways: bool) -> None:
         points = [route[0]]
         for _, *rest in segments(route, is_sideways):
-            points.extend(rest if len(rest) == 1 else _curve(points[-1], *rest))
+            points.extend(rest if len(rest) == 1 else _curve((points[-1], *rest)))
         scaled = [(x * self.scale, y * self.scale) for x, y in points]
         self.draw.line(scaled, fill=EDGE, width=max(round(1.2 * self.scale), 1), joint="curve")
         self.draw.polygon([(x * self.scale, y * self.scale) for x, y in arrow(tuple(route), is_sideways)], fill=EDGE)
@@ -92,12 +92,12 @@ class _Pen:
             x += legend_width(group)
 
 
-def _curve(start: Point, one: Point, two: Point, end: Point, steps: int = 16) -> list[Point]:
+def _curve(corners: Sequence[Point], steps: int = 16) -> list[Point]:
     """Points on a cubic Bézier curve, its start left out."""
 
     def at(t: float) -> Point:
         weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-        points = tuple(zip(weights, (start, one, two, end), strict=True))
+        points = tuple(zip(weights, corners, strict=True))
         return sum(weight * x for weight, (x, _) in points), sum(weight * y for weight, (_, y) in points)
 
     return [at(step / steps) for step in range(1, steps + 1)]

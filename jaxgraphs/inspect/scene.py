@@ -78,10 +78,10 @@ def scene_of(diagram: Diagram, rankdir: str = "TB") -> Scene:
     for each in reversed([diagram, *(box.inside for _, box in boxes_within(diagram) if box.inside is not None)]):
         parts[id(each)] = _lay_out(each, parts, rankdir)
     whole = parts[id(diagram)]
-    boxes, routes = _collected(whole, parts)
     groups = tuple(dict.fromkeys(box.group for _, box in boxes_within(diagram)))
     legend = sum(legend_width(group) for group in groups)
     width = max(whole.width, legend, text_width(diagram.title, TITLE_FONT)) + 2 * _MARGIN
+    boxes, routes = _collected(whole, parts, (width - whole.width) / 2)
     height = whole.height + 2 * _MARGIN + _HEADING + _LEGEND_HEIGHT
     return Scene(diagram.title, tuple(boxes), tuple(routes), groups, width, height, rankdir in ("LR", "RL"))
 
@@ -145,11 +145,11 @@ def _lay_out(diagram: Diagram, parts: dict[int, _Part], rankdir: str) -> _Part:
     return _Part(diagram, corners, sizes, routes, width, height)
 
 
-def _collected(whole: _Part, parts: dict[int, _Part]) -> tuple[list[PlacedBox], list[tuple[Point, ...]]]:
+def _collected(whole: _Part, parts: dict[int, _Part], indent: float) -> tuple[list[PlacedBox], list[tuple[Point, ...]]]:
     """Boxes and routes of all parts, moved to where their frames are."""
     boxes: list[PlacedBox] = []
     routes: list[tuple[Point, ...]] = []
-    queue = [(whole, _MARGIN, _MARGIN + _HEADING)]
+    queue = [(whole, indent, _MARGIN + _HEADING)]
     for part, left, top in queue:
         routes.extend(tuple((x + left, y + top) for x, y in route) for route in part.routes)
         for box, (x, y), (width, height) in zip(part.diagram.boxes, part.corners, part.sizes, strict=True):

@@ -155,7 +155,10 @@ def test_another_direction():  # oracle: the message
 def test_a_folder_that_is_not_there(tmp_path):  # oracle: the message; nothing is written
     with pytest.raises(GraphError, match="The picture cannot be written"):
         graphs.nested().plot(tmp_path / "far" / "model.svg")
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(GraphError, match="The picture cannot be written"):
+        graphs.nested().plot(tmp_path / "folder.svg")
+    assert [each.name for each in tmp_path.iterdir()] == ["folder.svg"]
 
 
 def test_without_pillow(tmp_path, monkeypatch):  # oracle: the message; nothing is written
