@@ -23,9 +23,9 @@ Columns = Sequence[Any]
 class Arrays:
     """A data set in memory: inputs, targets and sample weights by position, None where there is none."""
 
-    inputs: list[np.ndarray]
-    targets: list[np.ndarray | None]
-    weights: list[np.ndarray | None]
+    inputs: Columns
+    targets: Columns
+    weights: Columns
 
     @property
     def size(self) -> int:
@@ -37,11 +37,14 @@ class Arrays:
         pick = lambda column: None if column is None else column[rows]  # noqa: E731
         return Arrays(*([pick(column) for column in part] for part in (self.inputs, self.targets, self.weights)))
 
-    def batches(self, batch_size: int, order: np.ndarray | None = None, *, can_pad: bool = True) -> Iterator[Batch]:
-        """Batches in order; where the last is short, all have a mark of the rows that are there and one shape."""
+    def batches(
+        self, batch_size: int, order: np.ndarray | None = None, *, can_pad: bool = True, first: int = 0
+    ) -> Iterator[Batch]:
+        """Batches in order from number `first`; where the last is short, all have a mark of real rows and one shape."""
         is_even = self.size % batch_size == 0
-        for start in range(0, self.size, batch_size):
-            rows = np.arange(start, min(start + batch_size, self.size)) if order is None else order[start : start + batch_size]
+        for start in range(first * batch_size, self.size, batch_size):
+            end = min(start + batch_size, self.size)
+            rows = np.arange(start, end) if order is None else order[start:end]
             yield pad(self.take(rows), batch_size, is_marked=not is_even) if can_pad else batch_of(self.take(rows))
 
 
@@ -53,7 +56,8 @@ def arrays_of(graph: Graph, x: Any, y: Any, sample_weight: Any = None, class_wei
     names = graph.output_names
     inputs = [_array(value, name) for value, name in zip(graph.flatten_inputs(x), graph.input_names, strict=True)]
     targets = [None] * len(names) if y is None else _targets(y, names)
-    weights = [None if item is None else _array(item, "sample_weight") for item in by_output_or_all(sample_weight, names, "sample_weight")]
+    given = by_output_or_all(sample_weight, names, "sample_weight")
+    weights = [None if item is None else _array(item, "sample_weight") for item in given]
     if class_weight is not None:
         weights = _with_class_weights(class_weight, names, targets, weights)
     _check_lengths(graph, inputs, targets, weights)
@@ -63,10 +67,13 @@ def arrays_of(graph: Graph, x: Any, y: Any, sample_weight: Any = None, class_wei
 def split(data: Arrays, share: float) -> tuple[Arrays, Arrays]:
     """The data without its last `share`, and that share, as Keras' validation_split."""
     if not 0 < share < 1:
-        raise GraphValueError("validation_split is a share between 0 and 1.", received=f"{share!r}", fix="validation_split=0.2")
+        raise GraphValueError(
+            "validation_split is a share between 0 and 1.", received=repr(share), fix="for example 0.2"
+        )
     cut = int(data.size * (1 - share))
     if cut in (0, data.size):
-        raise GraphValueError("validation_split leaves a part without examples.", received=f"{share!r} of {data.size} examples")
+        received = f"{share!r} of {data.size} examples"
+        raise GraphValueError("validation_split leaves a part without examples.", received=received)
     return data.take(slice(0, cut)), data.take(slice(cut, None))
 
 
@@ -79,7 +86,8 @@ def pad(data: Arrays, size: int, *, is_marked: bool = True) -> Batch:
     """A batch of `size` rows: real ones, then copies of the first; a mark says which are real."""
     count = data.size
     if count > size:
-        raise GraphValueError("A batch is larger than those before it.", received=f"{count} rows", expected=f"at most {size}")
+        expected = f"at most {size}"
+        raise GraphValueError("A batch is larger than those before it.", received=f"{count} rows", expected=expected)
     rows = np.concatenate([np.arange(count), np.zeros(size - count, int)]) if count < size else slice(None)
     present = np.arange(size) < count if is_marked or count < size else None
     return batch_of(data.take(rows), present)
@@ -87,14 +95,16 @@ def pad(data: Arrays, size: int, *, is_marked: bool = True) -> Batch:
 
 def batch_of(data: Arrays, present: np.ndarray | None = None) -> Batch:
     """The rows as one batch."""
-    return Batch(tuple(data.inputs), Targets(tuple(data.targets), tuple(data.weights), present))
+    marks: Any = present
+    return Batch(tuple(data.inputs), Targets(tuple(data.targets), tuple(data.weights), marks))
 
 
 def unpack(item: Any) -> tuple[Any, Any, Any]:
     """One element of an iterable of batches: x, (x, y) or (x, y, sample_weight)."""
     if isinstance(item, tuple):
         if len(item) in (1, 2, 3):
-            return (*item, None, None)[:3]
+            x, y, weight = (*item, None, None)[:3]
+            return x, y, weight
         raise GraphTypeError("A batch is (x, y) or (x, y, sample_weight).", received=f"a tuple of {len(item)}")
     return item, None, None
 
@@ -103,10 +113,17 @@ def stream(graph: Graph, batches: Iterable[Any], *, can_pad: bool, class_weight:
     """Batches from an iterable; one that is shorter than the first is padded to its size and marked."""
     size: int | None = None
     for item in batches:
-        x, y, weight = unpack(item)
-        data = arrays_of(graph, x, y, weight, class_weight)
-        size = size or data.size
-        yield pad(data, size, is_marked=False) if can_pad and data.size < size else batch_of(data)
+        batch, size = prepare(graph, *unpack(item), class_weight, size, can_pad=can_pad)
+        yield batch
+
+
+def prepare(
+    graph: Graph, x: Any, y: Any, weight: Any, class_weight: Any, size: int | None, *, can_pad: bool
+) -> tuple[Batch, int]:
+    """One batch of a stream, and the size that the stream's batches have: that of the first."""
+    data = arrays_of(graph, x, y, weight, class_weight)
+    size = size or data.size
+    return (pad(data, size, is_marked=False) if can_pad and data.size < size else batch_of(data)), size
 
 
 def is_in_memory(x: Any) -> bool:
@@ -134,28 +151,29 @@ def _targets(y: Any, names: Sequence[str]) -> list[Any]:
                 [f"'{name}' is not among {list(y)}" for name in absent],
                 fix="give a target for each output; None says that an output has none in this data",
             )
-    is_one = len(names) == 1 and not isinstance(y, Mapping) and not (isinstance(y, (list, tuple)) and len(y) == 1 and _is_arraylike(y[0]))
-    given = [y] if is_one else by_output(y, names, "y")
+    is_listed = isinstance(y, Mapping) or (isinstance(y, (list, tuple)) and len(y) == 1 and _is_arraylike(y[0]))
+    given = [y] if len(names) == 1 and not is_listed else by_output(y, names, "y")
     return [None if item is None else _array(item, name) for item, name in zip(given, names, strict=True)]
 
 
 def _with_class_weights(given: Any, names: Sequence[str], targets: Columns, weights: Columns) -> list[Any]:
-    per_output = isinstance(given, Mapping) and any(isinstance(value, Mapping) for value in given.values())
-    tables = by_output(given, names, "class_weight") if per_output else by_output([given], names, "class_weight") if len(names) == 1 else [given] * 0
-    if not tables:
+    is_by_output = isinstance(given, Mapping) and any(isinstance(value, Mapping) for value in given.values())
+    tables = by_output(given, names, "class_weight") if is_by_output else [given]
+    if len(tables) != len(names):
         raise GraphValueError(
             "class_weight is one table, and the graph has several outputs.",
             received=repr(given),
             fix=f"class_weight={{'{names[0]}': {{0: 1.0, 1: 2.0}}}}",
         )
-    return [_class_weighted(table, target, weight) for table, target, weight in zip(tables, targets, weights, strict=True)]
+    return [_class_weighted(*one) for one in zip(tables, targets, weights, strict=True)]
 
 
-def _class_weighted(table: Mapping[Any, float] | None, target: np.ndarray | None, weight: np.ndarray | None) -> np.ndarray | None:
+def _class_weighted(table: Mapping[Any, float] | None, target: Any, weight: Any) -> np.ndarray | None:
     if table is None or target is None:
         return weight
-    is_one_hot = target.ndim > 1 and target.shape[-1] > 1
-    classes = np.argmax(target, -1) if is_one_hot else np.round(target.reshape(target.shape[:-1] if target.ndim > 1 else target.shape)).astype(int)
+    if target.ndim > 1:
+        target = np.argmax(target, -1) if target.shape[-1] > 1 else target[..., 0]
+    classes = np.round(target).astype(int)
     factors = np.ones(classes.shape, np.float32)
     for label, factor in table.items():
         factors[classes == int(label)] = factor
@@ -165,12 +183,12 @@ def _class_weighted(table: Mapping[Any, float] | None, target: np.ndarray | None
 def _check_lengths(graph: Graph, inputs: Columns, targets: Columns, weights: Columns) -> None:
     columns = [(f"input '{name}'", column) for name, column in zip(graph.input_names, inputs, strict=True)]
     columns += [(f"target '{name}'", column) for name, column in zip(graph.output_names, targets, strict=True)]
-    columns += [(f"sample_weight of '{name}'", column) for name, column in zip(graph.output_names, weights, strict=True)]
+    columns += [(f"weight of '{name}'", column) for name, column in zip(graph.output_names, weights, strict=True)]
     lengths = {name: (len(column) if column.ndim else None) for name, column in columns if column is not None}
     if len(set(lengths.values())) > 1 or None in lengths.values():
         raise combine(
             "The data's columns differ in length.",
-            [f"{name}: {'no batch axis' if length is None else f'{length} examples'}" for name, length in lengths.items()],
+            [f"{name}: {'no batch axis' if count is None else f'{count} examples'}" for name, count in lengths.items()],
             fix="give one row for each example in every array",
         )
     if 0 in lengths.values():
@@ -182,10 +200,16 @@ def _array(value: Any, name: str) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise GraphTypeError(f"'{name}' is not an array.", received=str(error).splitlines()[0], fix="pad rows of unlike length") from error
+        received = str(error).splitlines()[0]
+        raise GraphTypeError(
+            f"'{name}' is not an array.", received=received, fix="pad rows of unlike length"
+        ) from error
     if array.dtype.kind in "OSUMm":
         raise GraphTypeError(
-            f"'{name}' holds no numbers.", received=f"dtype {array.dtype}", expected="numbers", fix="encode texts as whole numbers first"
+            f"'{name}' holds no numbers.",
+            received=f"dtype {array.dtype}",
+            expected="numbers",
+            fix="encode texts as whole numbers first",
         )
     return array.astype(jax.dtypes.canonicalize_dtype(array.dtype), copy=False)
 

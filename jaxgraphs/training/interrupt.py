@@ -1,33 +1,54 @@
-"""Ctrl-C between steps, never within one, so that a state that was given away is not lost."""
+"""Signals between steps, never within one, so that a state that was given away is not lost."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+PREEMPTED = 75
+"""The exit status after SIGTERM in a run that saves checkpoints: `EX_TEMPFAIL`, start me again."""
+
+
+@dataclasses.dataclass
+class Signals:
+    """What arrived so far.
+
+    Args:
+        interrupts: how often Ctrl-C was pressed.
+        is_preempted: whether SIGTERM came.
+    """
+
+    interrupts: int = 0
+    is_preempted: bool = False
 
 
 @contextlib.contextmanager
-def interrupts_held() -> Iterator[Callable[[], bool]]:
-    """Within, the first Ctrl-C is remembered and the second one raises; the function given says whether there was one.
+def signals_held(*, terminations: bool = False) -> Iterator[Signals]:
+    """Within, the first Ctrl-C is remembered and a second one raises; so is SIGTERM where `terminations` says so.
 
     Signals reach the main thread alone; elsewhere nothing is changed.
     """
+    signals = Signals()
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield signals
         return
-    received: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
 
-    def hold(number: int, frame: Any) -> None:
-        if received:
+    def interrupt(number: int, frame: Any) -> None:
+        signals.interrupts += 1
+        if signals.interrupts > 1:
             raise KeyboardInterrupt
-        received.append(number)
 
-    signal.signal(signal.SIGINT, hold)
+    def terminate(number: int, frame: Any) -> None:
+        signals.is_preempted = True
+
+    handlers = {signal.SIGINT: interrupt} | ({signal.SIGTERM: terminate} if terminations else {})
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield lambda: bool(received)
+        yield signals
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

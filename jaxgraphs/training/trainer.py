@@ -1,4 +1,4 @@
-"""fit, evaluate, predict: the one loop."""
+"""fit, evaluate, predict: what a user calls."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgraphs.errors import GraphError, GraphTypeError, GraphValueError
+from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.inputs import check_inputs
 from jaxgraphs.layers.wrap import LinenLayer
 from jaxgraphs.symbolic.node import title
 from jaxgraphs.training import optimizers
-from jaxgraphs.training.callbacks.base import Callback, Run, Stop, dispatch
+from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
-from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, order_of, split, stream, unpack
+from jaxgraphs.training.checkpointing.session import open_session
+from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, stream, unpack
+from jaxgraphs.training.feeds import ArrayFeed, StreamFeed
 from jaxgraphs.training.history import History
-from jaxgraphs.training.interrupt import interrupts_held
+from jaxgraphs.training.loop import Loop, Validation
 from jaxgraphs.training.objective import Objective, bind
 from jaxgraphs.training.step import Batch, TrainState, init_state, make_eval_step, make_predict_step, make_train_step
 
 PyTree = Any
+_AGAIN = "a generator can be read only once: make a new one"
 
 
 class Trainer:
@@ -63,6 +66,7 @@ class Trainer:
         _check_graph(graph)
         self.graph = graph
         self.optimizer = optimizers.get(optimizer)
+        self.optimizer_name = optimizer if isinstance(optimizer, str) else None
         self.objective: Objective = bind(graph, loss, loss_weights, metrics, weighted_metrics)
         self._train = jax.jit(make_train_step(self.objective, self.optimizer), donate_argnums=0)
         self._evaluate = jax.jit(make_eval_step(self.objective))
@@ -113,6 +117,7 @@ class Trainer:
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
+        resume: Any = None,
     ) -> tuple[TrainState, History]:
         """Trains for some epochs.
 
@@ -131,24 +136,28 @@ class Trainer:
             sample_weight: an array, a list in output order, or a dict by output name.
             steps_per_epoch: ends an epoch after so many batches; an iterable then goes on in the next epoch.
             validation_steps, validation_batch_size, validation_freq: as in Keras.
+            resume: a directory, or `jg.Checkpoints(directory, ...)`: the run is saved there and, where a part of it is
+                there already, goes on from it to the last bit. After SIGTERM it saves and exits with status 75.
         Returns: the trained state; and the History. After Ctrl-C both are those of the last whole step.
         """
-        feed, held_out = self._feed(
-            x, y, sample_weight, class_weight, batch_size or 32, shuffle, steps_per_epoch, validation_split
-        )
-        if validation_data is None and held_out is not None:
-            validation_data = held_out
-        loop = _Loop(
+        size = batch_size or 32
+        feed, held_out = self._feed(x, y, sample_weight, class_weight, size, shuffle, steps_per_epoch, validation_split)
+        loop = Loop(
             trainer=self,
             feed=feed,
-            validation=validation_data,
-            validation_options={"batch_size": validation_batch_size or batch_size or 32, "steps": validation_steps},
-            validation_freq=validation_freq,
+            validation=self._validation(
+                held_out if validation_data is None else validation_data,
+                validation_batch_size or size,
+                validation_steps,
+                validation_freq,
+            ),
             callbacks=[*(callbacks or ()), *([ProgressBar()] if _verbosity(verbose) else [])],
             epochs=epochs,
             verbose=_verbosity(verbose),
+            session=None if resume is None else open_session(resume, self, feed),
+            epoch=initial_epoch,
         )
-        return loop.run(jax.tree.map(jnp.array, state), initial_epoch)
+        return loop.go(jax.tree.map(jnp.array, state))
 
     def evaluate(
         self,
@@ -167,13 +176,8 @@ class Trainer:
             x, y, sample_weight: as for `fit`.
         Returns: {"loss": ..., "age_loss": ..., "income_accuracy": ...}.
         """
-        batches = itertools.islice(self._batches(x, y, sample_weight, batch_size or 32), steps)
-        sums, variables, count = self.objective.empty(), _variables(state), 0
-        for count, batch in enumerate(batches, start=1):
-            sums = self._evaluate(variables, sums, batch)
-        if not count:
-            raise GraphValueError("There was no batch to evaluate.", fix="a generator can be read only once: make a new one")
-        return self._numbers(self._logs(sums))
+        batches = self._batches(x, y, sample_weight, batch_size or 32)
+        return self._evaluate_batches(_variables(state), itertools.islice(batches, steps))
 
     def predict(self, state: TrainState | Mapping[str, Any], x: Any, *, batch_size: int | None = None) -> PyTree:
         """The graph's outputs for data, as NumPy arrays in the outputs' arrangement.
@@ -189,8 +193,16 @@ class Trainer:
             outputs = self._predict(variables, self._device_inputs(batch))
             parts.append(jax.tree.map(lambda leaf, rows=count: np.asarray(leaf)[:rows], outputs))
         if not parts:
-            raise GraphValueError("There was no batch to predict.", fix="a generator can be read only once: make a new one")
+            raise GraphValueError("There was no batch to predict.", fix=_AGAIN)
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    def _evaluate_batches(self, variables: Mapping[str, Any], batches: Iterable[Batch]) -> dict[str, float]:
+        sums, batch = self.objective.empty(), None
+        for batch in batches:
+            sums = self._evaluate(variables, sums, batch)
+        if batch is None:
+            raise GraphValueError("There was no batch to evaluate.", fix=_AGAIN)
+        return self._numbers(self._logs(sums))
 
     def _numbers(self, logs: Mapping[str, Any]) -> dict[str, float]:
         """The logs as Python numbers, in one transfer and in the order in which they are shown."""
@@ -215,14 +227,31 @@ class Trainer:
     def _device_inputs(self, batch: Batch) -> tuple[Any, ...]:
         return tuple(check_inputs(self.graph, batch.inputs))
 
+    def _validation(self, data: Any, batch_size: int, steps: int | None, every: int) -> Validation | None:
+        if data is None:
+            return None
+        if isinstance(data, Arrays):
+            size = min(batch_size, data.size)
+            return Validation(_shown(data), lambda: map(self._cast, data.batches(size, can_pad=self._can_pad)), every)
+        x, y, weight = unpack(data) if isinstance(data, tuple) else (data, None, None)
+        return Validation(data, lambda: itertools.islice(self._batches(x, y, weight, batch_size), steps), every)
+
     def _feed(
-        self, x: Any, y: Any, weight: Any, class_weight: Any, batch_size: int, shuffle: bool, steps: int | None, share: float
+        self,
+        x: Any,
+        y: Any,
+        weight: Any,
+        class_weight: Any,
+        batch_size: int,
+        shuffle: bool,
+        steps: int | None,
+        share: float,
     ) -> tuple[Any, Arrays | None]:
         if is_in_memory(x):
             data, held_out = arrays_of(self.graph, x, y, weight, class_weight), None
             if share:
                 data, held_out = split(data, share)
-            return _ArrayFeed(data, min(batch_size, data.size), shuffle, steps, self._can_pad), held_out
+            return ArrayFeed(data, min(batch_size, data.size), shuffle, steps, self._can_pad), held_out
         if x is None or share:
             raise GraphValueError(
                 "fit needs data in memory for validation_split." if share else "fit was given no data.",
@@ -230,146 +259,13 @@ class Trainer:
                 expected="arrays" if share else "arrays, or an iterable of batches (x, y)",
                 fix="validation_data=(x, y)" if share else "trainer.fit(state, x, y, epochs=10)",
             )
-        return _StreamFeed(self.graph, x, steps, self._can_pad, class_weight), None
-
-
-@dataclasses.dataclass
-class _ArrayFeed:
-    """Epochs over arrays in memory."""
-
-    data: Arrays
-    batch_size: int
-    shuffle: bool
-    limit: int | None
-    can_pad: bool
-
-    @property
-    def steps(self) -> int | None:
-        whole = -(-self.data.size // self.batch_size)
-        return whole if self.limit is None else min(whole, self.limit)
-
-    def epoch(self, number: int, key: jax.Array) -> Iterator[Batch]:
-        order = order_of(key, number, self.data.size) if self.shuffle else None
-        return itertools.islice(self.data.batches(self.batch_size, order, can_pad=self.can_pad), self.limit)
-
-
-@dataclasses.dataclass
-class _StreamFeed:
-    """Epochs over an iterable: read from its start each time, or on from where the last epoch ended."""
-
-    graph: Graph
-    source: Iterable[Any]
-    steps: int | None
-    can_pad: bool
-    class_weight: Any
-    running: Iterator[Batch] | None = None
-
-    def epoch(self, number: int, key: jax.Array) -> Iterator[Batch]:
-        if self.steps is None:
-            return self._start()
-        return self._go_on(self.steps)
-
-    def _start(self) -> Iterator[Batch]:
-        return stream(self.graph, self.source, can_pad=self.can_pad, class_weight=self.class_weight)
-
-    def _go_on(self, steps: int) -> Iterator[Batch]:
-        for _ in range(steps):
-            self.running = self.running or self._start()
-            batch = next(self.running, None)
-            if batch is None:
-                # What can be read again is; a generator cannot, and the epoch ends short.
-                self.running = self._start()
-                batch = next(self.running, None)
-            if batch is None:
-                return
-            yield batch
-
-
-@dataclasses.dataclass
-class _Loop:
-    """One call of fit."""
-
-    trainer: Trainer
-    feed: Any
-    validation: Any
-    validation_options: dict[str, Any]
-    validation_freq: int
-    callbacks: list[Callback]
-    epochs: int
-    verbose: int
-    history: History = dataclasses.field(default_factory=History)
-
-    def run(self, state: TrainState, first: int) -> tuple[TrainState, History]:
-        run = Run(
-            graph=self.trainer.graph,
-            trainer=self.trainer,
-            state=state,
-            epoch=first,
-            history=self.history.history,
-            epochs=self.epochs,
-            steps=self.feed.steps,
-            validation=self.validation,
-            verbose=self.verbose,
-        )
-        with interrupts_held() as interrupted:
-            run, stop = dispatch(self.callbacks, "on_train_begin", run)
-            for epoch in range(first, self.epochs):
-                if stop:
-                    break
-                run, stop = self._epoch(dataclasses.replace(run, epoch=epoch, batch=None, logs={}), interrupted)
-            self.history.stopped = stop.reason if stop else ""
-            run, _ = dispatch(self.callbacks, "on_train_end", run)
-        return run.state, self.history
-
-    def _epoch(self, run: Run, interrupted: Any) -> tuple[Run, Stop | None]:
-        run, stop = dispatch(self.callbacks, "on_epoch_begin", run)
-        logs: Mapping[str, Any] = {}
-        sums = self.trainer.objective.empty()
-        try:
-            for index, batch in enumerate(self.feed.epoch(run.epoch, run.state.key)):
-                if stop:
-                    break
-                run, stop = dispatch(self.callbacks, "on_batch_begin", dataclasses.replace(run, batch=index, logs={}))
-                state, sums, logs = self.trainer._train(run.state, sums, self.trainer._cast(batch))
-                run = dataclasses.replace(run, state=state, logs=logs)
-                run, ended = dispatch(self.callbacks, "on_batch_end", run)
-                stop = stop or ended or (Stop("interrupted") if interrupted() else None)
-        except KeyboardInterrupt:
-            stop = Stop("interrupted")
-        if not logs:
-            if stop:
-                return run, stop
-            raise _no_batches(run.epoch)
-        if stop and stop.reason == "interrupted":
-            return run, stop
-        numbers = self.trainer._numbers(logs) | self._validate(run)
-        self.history.append(run.epoch, numbers)
-        run, ended = dispatch(self.callbacks, "on_epoch_end", dataclasses.replace(run, batch=None, logs=numbers))
-        return run, stop or ended
-
-    def _validate(self, run: Run) -> dict[str, float]:
-        if self.validation is None or (run.epoch + 1) % self.validation_freq:
-            return {}
-        data, options = self.validation, dict(self.validation_options)
-        if isinstance(data, Arrays):
-            logs = self._evaluate_arrays(run.state, data, options["batch_size"])
-        elif isinstance(data, tuple):
-            x, y, weight = unpack(data)
-            logs = self.trainer.evaluate(run.state, x, y, sample_weight=weight, **options)
-        else:
-            logs = self.trainer.evaluate(run.state, data, **options)
-        return {f"val_{name}": value for name, value in logs.items()}
-
-    def _evaluate_arrays(self, state: TrainState, data: Arrays, batch_size: int) -> dict[str, float]:
-        trainer, sums = self.trainer, self.trainer.objective.empty()
-        for batch in data.batches(min(batch_size, data.size), can_pad=trainer._can_pad):
-            sums = trainer._evaluate(state.variables, sums, trainer._cast(batch))
-        return trainer._numbers(trainer._logs(sums))
+        return StreamFeed(self.graph, x, steps, self._can_pad, class_weight), None
 
 
 def _check_graph(graph: Any) -> None:
     if not isinstance(graph, Graph):
-        raise GraphTypeError("A Trainer trains a Graph.", received=type(graph).__name__, fix="Trainer(jg.Graph(inputs, outputs), ...)")
+        fix = "Trainer(jg.Graph(inputs, outputs), ...)"
+        raise GraphTypeError("A Trainer trains a Graph.", received=type(graph).__name__, fix=fix)
     if not all(node.is_inferred for node in graph.nodes):
         raise GraphValueError(
             f"{title(graph)} does not know the shape of its input yet.",
@@ -385,13 +281,10 @@ def _verbosity(verbose: int | str) -> int:
     return int(verbose)
 
 
+def _shown(data: Arrays) -> tuple[Any, Any, Any]:
+    """Data held out, as callbacks see it: inputs, targets and sample weights."""
+    return data.inputs, data.targets, data.weights
+
+
 def _variables(state: Any) -> Mapping[str, Any]:
     return state.variables if isinstance(state, TrainState) else state
-
-
-def _no_batches(epoch: int) -> GraphError:
-    return GraphValueError(
-        f"Epoch {epoch + 1} had no batch.",
-        expected="an iterable that can be read again for each epoch",
-        fix="give a list or an object with __iter__, or steps_per_epoch with an endless generator",
-    )

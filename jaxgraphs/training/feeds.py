@@ -1,0 +1,167 @@
+"""Where an epoch's batches come from, and where in them a run is: arrays, or an iterable."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from jaxgraphs.errors import GraphValueError
+from jaxgraphs.graph.graph import Graph
+from jaxgraphs.training.feeding import Arrays, order_of, prepare, unpack
+from jaxgraphs.training.step import Batch
+
+
+@dataclasses.dataclass
+class ArrayFeed:
+    """Epochs over arrays in memory: the order of each follows from the run's key and the epoch's number.
+
+    Args:
+        limit: the most steps an epoch has.
+        can_pad: whether a short batch is padded to the others' size.
+    """
+
+    data: Arrays
+    batch_size: int
+    shuffle: bool
+    limit: int | None
+    can_pad: bool
+
+    @property
+    def steps(self) -> int | None:
+        """How many steps an epoch has."""
+        whole = -(-self.data.size // self.batch_size)
+        return whole if self.limit is None else min(whole, self.limit)
+
+    def epoch(self, number: int, key: jax.Array, done: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, without the first `done`."""
+        order = order_of(key, number, self.data.size) if self.shuffle else None
+        batches = self.data.batches(self.batch_size, order, can_pad=self.can_pad, first=done)
+        return itertools.islice(batches, None if self.limit is None else max(self.limit - done, 0))
+
+    def position(self) -> None:
+        """Nothing: the epoch and the batch say it all."""
+
+    def go_to(self, position: None) -> None:
+        """Nothing to do."""
+
+    def check_resumable(self) -> None:
+        """Arrays are."""
+
+    def describe(self) -> dict[str, Any]:
+        """What must be the same for a run to go on within an epoch."""
+        return {"examples": self.data.size, "batch_size": self.batch_size, "shuffle": self.shuffle}
+
+
+@dataclasses.dataclass
+class StreamFeed:
+    """Epochs over batches that something gives: read from its start each time, or on from where the last epoch ended.
+
+    Args:
+        source: an iterable of batches, or a function that gives one for an epoch's number. A run goes on where it was
+            if its iterator has `get_state` and `set_state`, as Grain's; else by reading from the start once more.
+        steps: the steps of an epoch; where left out, an epoch is all there is.
+    """
+
+    graph: Graph
+    source: Any
+    steps: int | None
+    can_pad: bool
+    class_weight: Any
+    size: int | None = None
+    read: int = 0
+    _number: int = 0
+    _running: Any = None
+    _given: Mapping[str, Any] | None = None
+
+    def epoch(self, number: int, key: jax.Array, done: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, without the first `done`."""
+        if self.steps is None and not done:
+            self._running = None
+            self._given = self._given if _has_state(self.source) else None
+        left = itertools.count() if self.steps is None else range(self.steps - done)
+        for _ in left:
+            item = self._next(number, is_endless=self.steps is not None)
+            if item is None:
+                return
+            yield self._batch(item)
+
+    def position(self) -> dict[str, Any]:
+        """Where the next batch comes from."""
+        state = self._running.get_state() if _has_state(self._running) else None
+        text = {"bytes": state.decode("latin-1")} if isinstance(state, bytes) else {"state": state}
+        return {"number": self._number, "read": self.read, "size": self.size, **text}
+
+    def go_to(self, position: Mapping[str, Any]) -> None:
+        """Lets the next epoch begin where a run was that had this position."""
+        self._given = position
+
+    def check_resumable(self) -> None:
+        """Raises: GraphValueError where what was read cannot be read again."""
+        if _is_function(self.source) or _has_state(self.source):
+            return
+        if isinstance(self.source, Iterator):
+            raise GraphValueError(
+                "A run over this data could not be resumed: it can be read only once.",
+                received=f"a {type(self.source).__name__}",
+                expected="arrays, a list of batches, a function of the epoch, or an iterator with get_state, set_state",
+                fix="fit(state, lambda epoch: batches(epoch), ...), or a Grain data set",
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """What must be the same for a run to go on within an epoch."""
+        return {"steps_per_epoch": self.steps}
+
+    def _next(self, number: int, *, is_endless: bool) -> Any:
+        if self._running is None:
+            self._open(number)
+        item = next(self._running, None)
+        if item is None and is_endless:
+            # What can be read again is; a generator cannot, and the epoch ends short.
+            self._open(number)
+            item = next(self._running, None)
+        self.read += 1
+        return item
+
+    def _open(self, number: int) -> None:
+        given, self._given = self._given, None
+        self._number, self.read = (number, 0) if given is None else (given["number"], given["read"])
+        source = self.source(self._number) if _is_function(self.source) else self.source
+        self._running = iter(source)
+        if given is not None:
+            self.size = given["size"]
+            self._go_on(source, given)
+
+    def _go_on(self, source: Any, given: Mapping[str, Any]) -> None:
+        state = given["bytes"].encode("latin-1") if "bytes" in given else given["state"]
+        if state is not None and _has_state(self._running):
+            self._running.set_state(state)
+        else:
+            self._read_past(source, given["read"])
+
+    def _read_past(self, source: Any, count: int) -> None:
+        if count and not isinstance(source, Sequence) and not _is_function(self.source):
+            warnings.warn(
+                f"The data ({type(source).__name__}) does not say how to go on in its midst: {count} batches are read "
+                "again and left out. The run is exact only if they are the same batches.",
+                stacklevel=2,
+            )
+        for _ in itertools.islice(self._running, count):
+            pass
+
+    def _batch(self, item: Any) -> Batch:
+        x, y, weight = unpack(item)
+        batch, self.size = prepare(self.graph, x, y, weight, self.class_weight, self.size, can_pad=self.can_pad)
+        return batch
+
+
+def _has_state(thing: Any) -> bool:
+    return hasattr(thing, "get_state") and hasattr(thing, "set_state")
+
+
+def _is_function(source: Any) -> bool:
+    return callable(source) and not hasattr(source, "__iter__")

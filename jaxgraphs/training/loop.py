@@ -1,0 +1,218 @@
+"""The one loop: one call of fit, from a state to a state, that can be left and taken up again between any two steps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+
+from jaxgraphs.errors import GraphError, GraphValueError
+from jaxgraphs.training.callbacks.base import Callback, Run, Stop, dispatch
+from jaxgraphs.training.checkpointing.session import Halted, Session
+from jaxgraphs.training.checkpointing.snapshot import Snapshot, memories_of, remember
+from jaxgraphs.training.history import History
+from jaxgraphs.training.interrupt import PREEMPTED, signals_held
+from jaxgraphs.training.step import Batch, TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """What is evaluated between epochs.
+
+    Args:
+        data: as given, for callbacks.
+        batches: gives the batches, each time from the first.
+        every: after how many epochs.
+    """
+
+    data: Any
+    batches: Any
+    every: int = 1
+
+
+@dataclasses.dataclass
+class Loop:
+    """One call of fit, and where it is.
+
+    Args:
+        trainer: has the steps, jitted.
+        feed: gives the batches of an epoch.
+        session: where checkpoints go; None where there are none.
+        epochs: the number of the last epoch.
+        epoch, batch: the epoch that goes on or comes next, and how many of its steps are done.
+        begun: whether callbacks were told of the epoch.
+        steps: all steps done.
+        sums: the epoch's running sums.
+        stop: why no further step is made.
+    """
+
+    trainer: Any
+    feed: Any
+    validation: Validation | None
+    callbacks: Sequence[Callback]
+    epochs: int
+    verbose: int
+    session: Session | None = None
+    epoch: int = 0
+    batch: int = 0
+    begun: bool = False
+    steps: int = 0
+    sums: Any = None
+    stop: Stop | None = None
+    history: History = dataclasses.field(default_factory=History)
+
+    def go(self, state: TrainState) -> tuple[TrainState, History]:
+        """Trains from `state`, whose memory is reused, or from what the session has."""
+        self.sums = self.trainer.objective.empty()
+        self.run = self._first_run(state)
+        with signals_held(terminations=self.session is not None) as self.signals:
+            try:
+                self._begin()
+                self._epochs()
+                self.history.stopped = self.stop.reason if self.stop else ""
+                self._hook("on_train_end", batch=None)
+            finally:
+                if self.session:
+                    self.session.close()
+        return self.run.state, self.history
+
+    def _first_run(self, state: TrainState) -> Run:
+        return Run(
+            graph=self.trainer.graph,
+            trainer=self.trainer,
+            state=state,
+            epoch=self.epoch,
+            history=self.history.history,
+            epochs=self.epochs,
+            steps=self.feed.steps,
+            validation=None if self.validation is None else self.validation.data,
+            verbose=self.verbose,
+        )
+
+    def _begin(self) -> None:
+        found = self.session.restore(self.run.state, self.sums) if self.session else None
+        if found is None:
+            self._hook("on_train_begin")
+            return
+        self._take_up(found)
+        remember(self.callbacks, found.memories)
+        dispatch(self.callbacks, "on_train_begin", self.run)
+
+    def _take_up(self, found: Snapshot) -> None:
+        self.epoch, self.batch, self.begun, self.steps = found.epoch, found.batch, found.begun, found.steps
+        self.sums, self.history = found.sums, found.history
+        self.stop = None if found.stop is None else Stop(found.stop)
+        if found.data is not None:
+            self.feed.go_to(found.data)
+        last = found.epoch if found.begun else max(found.epoch - 1, 0)
+        self.run = dataclasses.replace(
+            self.run, state=found.state, epoch=last, history=self.history.history, resumed=True
+        )
+
+    def _epochs(self) -> None:
+        try:
+            while self.epoch < self.epochs and (self.stop is None or self.begun):
+                self._epoch()
+        except KeyboardInterrupt:
+            if self.signals.interrupts > 1 or not _is_usable(self.run.state):
+                raise
+            self._save(is_last=True)
+            self.stop = Stop("interrupted")
+        except Halted as halted:
+            self.stop = Stop(str(halted))
+        else:
+            self._save(is_last=True)
+
+    def _epoch(self) -> None:
+        if not self.begun:
+            self._hook("on_epoch_begin", epoch=self.epoch, batch=None, logs={})
+            self.begun = True
+        if self.stop is None:
+            for batch in self.feed.epoch(self.epoch, self.run.state.key, self.batch):
+                self._step(batch)
+                if self.stop is not None:
+                    break
+        if self.batch:
+            self._end_epoch()
+        elif self.stop is None:
+            raise _no_batches(self.epoch)
+        self.begun = False
+
+    def _step(self, batch: Batch) -> None:
+        self._hook("on_batch_begin", epoch=self.epoch, batch=self.batch, logs={})
+        state, self.sums, logs = self.trainer._train(self.run.state, self.sums, self.trainer._cast(batch))
+        self.run = dataclasses.replace(self.run, state=state, logs=logs)
+        self.batch, self.steps = self.batch + 1, self.steps + 1
+        self._hook("on_batch_end")
+        self._look()
+        self._save()
+
+    def _end_epoch(self) -> None:
+        # Not the last step's logs: a resumed run, which may have no step left, must compute the same numbers.
+        numbers = self.trainer._numbers(self.trainer._logs(self.sums)) | self._validate()
+        self.history.append(self.epoch, numbers)
+        self._hook("on_epoch_end", batch=None, logs=numbers)
+        self.epoch, self.batch, self.begun = self.epoch + 1, 0, False
+        self.sums = self.trainer.objective.empty()
+        self._save(numbers)
+        self._look()
+
+    def _validate(self) -> dict[str, float]:
+        if self.validation is None or (self.epoch + 1) % self.validation.every:
+            return {}
+        logs = self.trainer._evaluate_batches(self.run.state.variables, self._watched(self.validation.batches()))
+        return {f"val_{name}": value for name, value in logs.items()}
+
+    def _watched(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            self._look()
+            yield batch
+
+    def _hook(self, name: str, **changes: Any) -> None:
+        self.run, stop = dispatch(self.callbacks, name, dataclasses.replace(self.run, **changes))
+        self.stop = self.stop or stop
+
+    def _look(self) -> None:
+        """Acts on signals; the loop is between two steps."""
+        if self.signals.interrupts:
+            raise KeyboardInterrupt
+        if self.signals.is_preempted:
+            self._save(is_last=True)
+            raise SystemExit(PREEMPTED)
+
+    def _save(self, numbers: dict[str, float] | None = None, *, is_last: bool = False) -> None:
+        if self.session is None:
+            return
+        is_epoch = not self.batch and not self.begun
+        if is_last or self.session.is_due(self.epoch, self.steps, is_epoch=is_epoch):
+            self.session.save(self._snapshot(), numbers, is_last=is_last)
+        self.session.check(is_last=is_last)
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(
+            state=self.run.state,
+            sums=self.sums,
+            epoch=self.epoch,
+            batch=self.batch,
+            begun=self.begun,
+            steps=self.steps,
+            stop=None if self.stop is None else self.stop.reason,
+            data=self.feed.position(),
+            memories=memories_of(self.callbacks),
+            history=self.history,
+        )
+
+
+def _is_usable(state: TrainState) -> bool:
+    """Whether no array of the state was given away to a step that did not end."""
+    return not any(leaf.is_deleted() for leaf in jax.tree.leaves(state) if isinstance(leaf, jax.Array))
+
+
+def _no_batches(epoch: int) -> GraphError:
+    return GraphValueError(
+        f"Epoch {epoch + 1} had no batch.",
+        expected="an iterable that can be read again for each epoch",
+        fix="give a list or an object with __iter__, or steps_per_epoch with an endless generator",
+    )
