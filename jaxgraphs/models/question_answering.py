@@ -36,12 +36,13 @@ def question_answering(
     text = Input((None,), dtype="int32", name="text")
     question = Input((None,), dtype="int32", name="question")
     story = Embedding(text_vocabulary, embedding)(text)
-    encoded_question = LSTM(units)(Embedding(question_vocabulary, embedding)(question))
+    asked = Embedding(question_vocabulary, embedding)(question)
     if condition_story_on_question:
+        encoded_question = LSTM(units)(asked)
         aware_story = concatenate([story, RepeatAlong()([encoded_question, story])], axis=-1)
         encoded_story = Bidirectional(LSTM(units))(aware_story)
     else:
-        encoded_story = LSTM(units)(story)
+        encoded_story, encoded_question = LSTM(units)(story), LSTM(units)(asked)
     merged = concatenate([encoded_story, encoded_question], axis=-1)
     answer = Dense(answers, activation="softmax", name="answer")(merged)
     return Graph([text, question], answer, name="question_answering")
