@@ -352,7 +352,7 @@ def _check_shared(graph: Graph) -> None:
     for node in graph.nodes:
         other = first.setdefault(node.layer, node) if node.layer is not None else node
         if other is not node and not _same_variables(other.variables, node.variables):
-            layer = node.layer
+            layer: Any = node.layer
             raise ShapeMismatchError(
                 f"{title(layer)} is shared, and its calls need weights of different shapes.",
                 where="; ".join(describe_call(layer, call.parents) for call in (other, node)),

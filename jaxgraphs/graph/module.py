@@ -97,4 +97,5 @@ def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 def _raw_key(module: nn.Module, stream: str) -> jax.Array:
     """The key of a stream for this place: at the top, the very key that the caller gave."""
     assert module.scope is not None
-    return module.scope.rngs[stream].as_jax_rng()
+    lazy: Any = module.scope.rngs[stream]
+    return lazy.as_jax_rng()

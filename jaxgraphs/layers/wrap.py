@@ -61,7 +61,7 @@ def layer(thing: Any, name: str | None = None) -> Any:
     ((None, 32), (None, 4), (None, 4))
     """
     check_name(name, "jg.layer")
-    if isinstance(thing, LayerProtocol) and not inspect.isclass(thing):
+    if not inspect.isclass(thing) and isinstance(thing, LayerProtocol):
         return _already(thing, name)
     if isinstance(thing, nn.Module):
         return LinenLayer(thing, name=name or thing.name, default_name=snake_case(type(thing).__name__))

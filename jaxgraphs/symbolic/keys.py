@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphTypeError
 
@@ -16,7 +17,7 @@ def check_key(key: Any, owner: str = "graph.init") -> None:
 
     Raises: GraphTypeError that shows how a key is made.
     """
-    is_new = hasattr(key, "dtype") and jax.dtypes.issubdtype(key.dtype, jax.dtypes.prng_key)
+    is_new = hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     is_old = hasattr(key, "dtype") and key.dtype == "uint32" and key.ndim == 1
     if not is_old and not (is_new and key.ndim == 0):
         raise GraphTypeError(

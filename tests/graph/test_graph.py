@@ -149,7 +149,7 @@ def test_outputs_come_back_as_they_were_arranged(inputs, outputs):  # oracle: th
     assert jax.tree.structure(actual) == jax.tree.structure(expected)
     for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(one, other)
-    flat = graph.apply({}, {graph.tensor_name(t): dict(x=arrays[0], y=arrays[1])[t.name] for t in graph.inputs})
+    flat = graph.apply({}, {graph.tensor_name(t): {"x": arrays[0], "y": arrays[1]}[t.name] for t in graph.inputs})
     np.testing.assert_array_equal(jax.tree.leaves(flat)[0], jax.tree.leaves(expected)[0])
 
 
@@ -163,6 +163,7 @@ def test_an_inner_tensor_may_be_an_input():  # oracle: the closed form from ther
 
 def test_an_inner_tensor_and_the_input_before_it():  # oracle: the value given for the inner tensor stands
     hidden = X * 2.0
+    assert Graph([X, hidden], [X + 1.0, hidden]).output_names == ("add", "multiply")
     graph = Graph([X, hidden], [X + 1.0, hidden + 1.0])
     ones = np.ones((1, 8), np.float32)
     first, second = graph.apply({}, [ones, 10 * ones])
