@@ -68,7 +68,8 @@ def layer(thing: Any, name: str | None = None) -> Any:
     if isinstance(thing, nnx.Module):
         return LinenLayer(_linen_of_instance(thing), name=name, default_name=snake_case(type(thing).__name__))
     if _makes_nnx(thing):
-        module = bridge.ToLinen(thing, skip_rng=False)
+        factory: Any = thing
+        module = bridge.ToLinen(factory, skip_rng=False)
         return LinenLayer(module, name=name, default_name=_stem(thing))
     if callable(thing) and not inspect.isclass(thing):
         return Operation(thing, name=name, default_name=_stem(thing))

@@ -1,0 +1,1 @@
+"""What things cost: each file a table, run as python -m benchmarks.NAME."""
