@@ -7,6 +7,7 @@ from jaxgraphs.training.callbacks.lambda_callback import LambdaCallback
 from jaxgraphs.training.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from jaxgraphs.training.callbacks.model_checkpoint import ModelCheckpoint
 from jaxgraphs.training.callbacks.progress import ProgressBar
+from jaxgraphs.training.callbacks.tensorboard import TensorBoard
 from jaxgraphs.training.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "ReduceLROnPlateau",
     "Run",
     "Stop",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
