@@ -1,10 +1,10 @@
 """The chapter's graphs and three classifiers of pictures, each in its own file."""
 
 from jaxgraphs.models.imdb_conv1d import imdb_conv1d
-from jaxgraphs.models.inception_module import inception_branches, inception_module
+from jaxgraphs.models.inception_module import inception_module
 from jaxgraphs.models.inception_v3 import InceptionV3
 from jaxgraphs.models.question_answering import question_answering
-from jaxgraphs.models.residual_block import residual, residual_block
+from jaxgraphs.models.residual_block import residual_block
 from jaxgraphs.models.resnet import ResNet50
 from jaxgraphs.models.separable_convnet import separable_convnet
 from jaxgraphs.models.siamese_lstm import siamese_lstm
@@ -17,10 +17,8 @@ __all__ = [
     "ResNet50",
     "Xception",
     "imdb_conv1d",
-    "inception_branches",
     "inception_module",
     "question_answering",
-    "residual",
     "residual_block",
     "separable_convnet",
     "siamese_lstm",
