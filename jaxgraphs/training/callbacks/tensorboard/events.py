@@ -10,6 +10,7 @@ import importlib
 import socket
 import time
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ class Events:
     def __init__(self, directory: Path, run: str | None = None) -> None:
         self.directory, self.run = directory, run or uuid.uuid4().hex[:12]
         self._open: dict[str, Any] = {}
+        # A run that fails closes its files too.
+        self._finalizer = weakref.finalize(self, _close_all, self._open)
         self._protos = tensorboardx("proto.event_pb2")
         self._records = tensorboardx("record_writer")
 
@@ -67,9 +70,7 @@ class Events:
     def close(self) -> None:
         """Closes the files; another event opens new ones."""
         self.flush()
-        for writer in self._open.values():
-            writer.close()
-        self._open.clear()
+        _close_all(self._open)
 
     def sizes(self) -> dict[str, int]:
         """The length of each file of the run, by its path in the directory."""
@@ -102,3 +103,9 @@ class Events:
         folder.mkdir(parents=True, exist_ok=True)
         now = time.time_ns()
         return folder / f"events.out.tfevents.{now // 10**9}.{socket.gethostname()}.{self.run}.{now:020d}{SUFFIX}"
+
+
+def _close_all(writers: dict[str, Any]) -> None:
+    for writer in writers.values():
+        writer.close()
+    writers.clear()
