@@ -20,7 +20,7 @@ def told(what: str, path: Path) -> Iterator[None]:
         raise GraphError(what, received=f"{path}: {reason}", fix="give a path that can be written to") from error
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Writes a file beside its place and then puts it there, so that nobody ever sees a part of it.
 
     Args:

@@ -51,7 +51,7 @@ class ProgressBar(Callback):
         if self._bar is None:
             return
         now = time.monotonic()
-        fields = {}
+        fields: dict[str, Any] = {}
         if self._waiting is None and now - self._looked > self.interval:
             self._waiting = run.logs
         if self._waiting is not None and all(value.is_ready() for value in jax.tree.leaves(self._waiting)):

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphValueError
@@ -70,7 +69,8 @@ class TerminateOnNaN(Callback):
 
 
 def _is_ready(value: Any) -> bool:
-    return value.is_ready() if isinstance(value, jax.Array) else True
+    is_ready = getattr(value, "is_ready", None)
+    return is_ready is None or is_ready()
 
 
 def _culprits(run: Run, state: Any) -> str:

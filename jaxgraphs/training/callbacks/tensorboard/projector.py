@@ -112,4 +112,4 @@ def _word(label: Any) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    write_whole(path, lambda beside: beside.write_bytes(data) and None)
+    write_whole(path, lambda beside: beside.write_bytes(data))
