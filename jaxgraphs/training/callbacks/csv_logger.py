@@ -53,7 +53,7 @@ class CSVLogger(Remembering):
         if self.keys is None:
             self.keys = _columns(run.logs)
         with told("The CSV log cannot be written.", self.path), self.path.open("ab") as file:
-            rows = [] if file.tell() else [["epoch", *self.keys]]
+            rows: list[list[Any]] = [] if file.tell() else [["epoch", *self.keys]]
             rows.append([run.epoch, *(_cell(run.logs.get(key, "NA")) for key in self.keys)])
             file.write(_lines(rows, self.separator))
             self.size = file.tell()
