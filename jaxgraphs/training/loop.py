@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -113,17 +114,22 @@ class Loop:
 
     def _epochs(self) -> None:
         try:
+            is_interrupted = self._until_interrupted()
+            self._save(is_last=True)
+            self.stop = Stop("interrupted") if is_interrupted else self.stop
+        except Halted as halted:
+            self.stop = Stop(str(halted))
+
+    def _until_interrupted(self) -> bool:
+        try:
             while self.epoch < self.epochs and (self.stop is None or self.begun):
                 self._epoch()
         except KeyboardInterrupt:
+            # After a second one the loop may be within a step.
             if self.signals.interrupts > 1 or not _is_usable(self.run.state):
                 raise
-            self._save(is_last=True)
-            self.stop = Stop("interrupted")
-        except Halted as halted:
-            self.stop = Stop(str(halted))
-        else:
-            self._save(is_last=True)
+            return True
+        return False
 
     def _epoch(self) -> None:
         if not self.begun:
@@ -179,7 +185,8 @@ class Loop:
         if self.signals.interrupts:
             raise KeyboardInterrupt
         if self.signals.is_preempted:
-            self._save(is_last=True)
+            with contextlib.suppress(Halted):
+                self._save(is_last=True)
             raise SystemExit(PREEMPTED)
 
     def _save(self, numbers: dict[str, float] | None = None, *, is_last: bool = False) -> None:

@@ -66,11 +66,19 @@ class Session:
 
         Raises: GraphError when it is another run's.
         """
-        try:
-            return self._restore(state, sums)
-        except BaseException:
-            self.close()
-            raise
+        names = self.store.names()
+        for name in reversed(self.store.names()):
+            try:
+                arrays, texts = self.store.read(name)
+            except Damaged as damage:
+                names.remove(name)
+                before = f"The one before, {names[-1]}, is tried." if names else "There is none before: a fresh start."
+                warnings.warn(f"The checkpoint {name} is damaged: {damage}. {before}", stacklevel=2)
+                continue
+            self._last = name
+            self._kept = [self._read_kept(other) for other in names]
+            return self._decoded(name, arrays, json.loads(texts["run.json"]), state, sums)
+        return None
 
     def is_due(self, epoch: int, steps: int, *, is_epoch: bool) -> bool:
         """Whether to save now: after an epoch, or after a step of one."""
@@ -125,21 +133,6 @@ class Session:
             return None
         self.store.sweep()
         return lock
-
-    def _restore(self, state: PyTree, sums: PyTree) -> Snapshot | None:
-        names = self.store.names()
-        for name in reversed(names):
-            try:
-                arrays, texts = self.store.read(name)
-            except Damaged as damage:
-                names.remove(name)
-                before = f"The one before, {names[-1]}, is tried." if names else "There is none before: a fresh start."
-                warnings.warn(f"The checkpoint {name} is damaged: {damage}. {before}", stacklevel=2)
-                continue
-            self._last = name
-            self._kept = [self._read_kept(other) for other in names]
-            return self._decoded(name, arrays, json.loads(texts["run.json"]), state, sums)
-        return None
 
     def _decoded(self, name: str, arrays: dict[str, np.ndarray], record: Any, state: PyTree, sums: PyTree) -> Snapshot:
         place = str(self.store.directory / name)
