@@ -25,14 +25,20 @@ if TYPE_CHECKING:
     from jaxgraphs.graph.rewrite import freeze, unfreeze
     from jaxgraphs.graph.sequential import Sequential
     from jaxgraphs.io.archive import load, save
+    from jaxgraphs.io.keras.read import from_keras, load_keras_weights
+    from jaxgraphs.io.keras.write import to_keras_weights
     from jaxgraphs.layers.wrap import layer
     from jaxgraphs.symbolic.node import Input, SymbolicTensor
-    from jaxgraphs.training import callbacks, losses, metrics, optimizers
+    from jaxgraphs.training import callbacks, losses, metrics, optimizers, sharding
+    from jaxgraphs.training.checkpoint import Checkpoints
+    from jaxgraphs.training.ensemble import ensemble
     from jaxgraphs.training.history import History
     from jaxgraphs.training.step import TrainState
+    from jaxgraphs.training.sweep import sweep
     from jaxgraphs.training.trainer import Trainer
 
 _HOMES = {
+    "Checkpoints": "jaxgraphs.training.checkpoint",
     "DTypeMismatchError": "jaxgraphs.errors",
     "Graph": "jaxgraphs.graph.graph",
     "GraphError": "jaxgraphs.errors",
@@ -46,13 +52,19 @@ _HOMES = {
     "SymbolicTensor": "jaxgraphs.symbolic.node",
     "TrainState": "jaxgraphs.training.step",
     "Trainer": "jaxgraphs.training.trainer",
+    "ensemble": "jaxgraphs.training.ensemble",
     "freeze": "jaxgraphs.graph.rewrite",
+    "from_keras": "jaxgraphs.io.keras.read",
     "layer": "jaxgraphs.layers.wrap",
     "load": "jaxgraphs.io.archive",
+    "load_keras_weights": "jaxgraphs.io.keras.read",
     "save": "jaxgraphs.io.archive",
+    "sweep": "jaxgraphs.training.sweep",
+    "to_keras_weights": "jaxgraphs.io.keras.write",
     "unfreeze": "jaxgraphs.graph.rewrite",
 }
 _MODULES = {
+    "sharding": "jaxgraphs.training.sharding",
     "callbacks": "jaxgraphs.training.callbacks",
     "data": "jaxgraphs.data",
     "layers": "jaxgraphs.layers",
@@ -63,6 +75,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "Checkpoints",
     "DTypeMismatchError",
     "Graph",
     "GraphError",
@@ -79,15 +92,21 @@ __all__ = [
     "__version__",
     "callbacks",
     "data",
+    "ensemble",
     "freeze",
+    "from_keras",
     "layer",
     "layers",
     "load",
+    "load_keras_weights",
     "losses",
     "metrics",
     "models",
     "optimizers",
     "save",
+    "sharding",
+    "sweep",
+    "to_keras_weights",
     "unfreeze",
 ]
 
