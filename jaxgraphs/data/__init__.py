@@ -1,6 +1,6 @@
 """Readers of the data sets that the examples use."""
 
-from jaxgraphs.data import babi, digits, mnist, stories, titles
+from jaxgraphs.data import babi, digits, mnist, pairs, stories, titles
 from jaxgraphs.data.columns import Column
 from jaxgraphs.data.questions import Example, QuestionEncoder, Questions, Stories
 from jaxgraphs.data.reading import Fault
@@ -24,6 +24,7 @@ __all__ = [
     "digits",
     "mnist",
     "pad",
+    "pairs",
     "stories",
     "table",
     "titles",

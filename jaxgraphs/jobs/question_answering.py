@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
-import jax
-
 from jaxgraphs.data import babi, stories
 from jaxgraphs.data.questions import Questions
-from jaxgraphs.errors import GraphValueError
 from jaxgraphs.jobs.base import Job, Options, Outcome
+from jaxgraphs.jobs.fitting import Recipe, fit, form_of
 from jaxgraphs.models.question_answering import question_answering
-from jaxgraphs.training import optimizers
-from jaxgraphs.training.trainer import Trainer
 
-RATE, BATCH, EPOCHS, SIZE = 0.003, 128, 25, 10_000
-MODELS = ("conditioned", "chapter")
+RECIPE = Recipe("sparse_categorical_crossentropy", rate=0.003, epochs=25, batch_size=128)
+SIZE = 10_000
+FORMS = ("conditioned", "chapter")
 
 
 def train(options: Options) -> Outcome:
@@ -23,43 +18,16 @@ def train(options: Options) -> Outcome:
 
     Raises: GraphError when the data cannot be read or an option does not fit.
     """
-    model = options.model or MODELS[0]
-    if model not in MODELS:
-        raise GraphValueError("There is no such form of question_answering.", received=repr(model), expected=" or ".join(MODELS))
+    form = form_of(options, "question_answering", FORMS, has_tasks=True)
     questions, source = _read(options)
     graph = question_answering(
         len(questions.text_vocabulary),
         len(questions.question_vocabulary),
         len(questions.answers),
-        condition_story_on_question=model == "conditioned",
+        condition_story_on_question=form == "conditioned",
     )
-    trainer = Trainer(graph, optimizers.adam(RATE), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    epochs = options.epochs or EPOCHS
-    began = time.monotonic()
-    state, history = trainer.fit(
-        trainer.init(jax.random.key(options.seed)),
-        questions.train.inputs,
-        questions.train.targets,
-        epochs=epochs,
-        batch_size=options.batch_size or BATCH,
-        verbose=options.verbose,
-        callbacks=options.callbacks,
-    )
-    seconds = time.monotonic() - began
-    accuracy = trainer.evaluate(state, questions.test.inputs, questions.test.targets, batch_size=500)["accuracy"]
-    majority = questions.majority()
-    results = {
-        "data": source,
-        "train": len(questions.train),
-        "test": len(questions.test),
-        "model": model,
-        "parameters": graph.count_params(),
-        "epochs": len(history.epoch),
-        "accuracy": accuracy,
-        "majority": majority,
-        "seconds": round(seconds, 1),
-    }
-    return Outcome(graph, state.variables, _report(results), results, {"questions": questions.encoder.to_json()})
+    extra = {"questions": questions.encoder.to_json()}
+    return fit(options, graph, questions, RECIPE, source=source, form=form, extra=extra)
 
 
 def _read(options: Options) -> tuple[Questions, str]:
@@ -72,17 +40,4 @@ def _read(options: Options) -> tuple[Questions, str]:
     return babi.encode(told), f"{options.data}, task {task}"
 
 
-def _report(results: dict[str, object]) -> dict[str, str]:
-    return {
-        "data": f"{results['data']}: {results['train']:,} training questions, {results['test']:,} test questions",
-        "graph": f"question_answering ({results['model']}): text, question -> answer",
-        "parameters": f"{results['parameters']:,}",
-        "epochs": f"{results['epochs']} (Adam at {RATE}, batches of {BATCH})",
-        "test accuracy": f"{results['accuracy']:.3f} (the majority answer: {results['majority']:.3f})",
-        "seconds": f"{results['seconds']}",
-    }
-
-
-QUESTION_ANSWERING = Job(
-    "question_answering", "answers a question about a story: two inputs, one answer", MODELS, train
-)
+QUESTION_ANSWERING = Job("question_answering", "answers a question about a story: two inputs, one answer", FORMS, train)

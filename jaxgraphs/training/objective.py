@@ -233,8 +233,9 @@ def bind(
 
 
 def _nested(metrics: Any, names: Sequence[str]) -> Any:
-    """A list of metrics for the one output of a graph is that output's entry."""
-    return [metrics] if len(names) == 1 and isinstance(metrics, (list, tuple)) else metrics
+    """A list of metrics for the one output of a graph is that output's entry; so is a list that holds that list."""
+    is_flat = isinstance(metrics, (list, tuple)) and not any(isinstance(item, (list, tuple)) for item in metrics)
+    return [metrics] if len(names) == 1 and is_flat else metrics
 
 
 def _listed(metrics: Any) -> list[Any]:
