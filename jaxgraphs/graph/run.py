@@ -61,7 +61,7 @@ def run_graph(
         plain_args, plain_kwargs = _unmask((args, dict(kwargs)), "value")
         training = context.train if step.training is None else step.training
         rngs = {name: fold_path(key, step.call_path) for name, key in context.rngs.items()}
-        inner = Context(training, rngs, _unmask(args, "mask"), "/".join(step.path), context.present)
+        inner = context.replace(train=training, rngs=rngs, masks=_unmask(args, "mask"), name="/".join(step.path))
 
         def compute(arrays: Any, plain_args: Any, plain_kwargs: Any) -> tuple[Any, ...]:
             ran = layer.run(arrays, plain_args, plain_kwargs, inner)

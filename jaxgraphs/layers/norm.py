@@ -88,7 +88,7 @@ class BatchNormalization(Layer):
         if not context.train:
             return self._normalise_by(weights, wide, moving).astype(x.dtype)
         counts = _counts(wide, (context.mask, context.present))
-        batch = _moments(wide, tuple(axis for axis in range(x.ndim) if axis != channel), counts)
+        batch = _moments(wide, tuple(axis for axis in range(x.ndim) if axis != channel), counts, context.axis)
         state = {name: self.momentum * moving[name] + (1 - self.momentum) * batch[name] for name in moving}
         carried = {name: value.reshape(-1).astype(weights[name].dtype) for name, value in state.items()}
         return Stateful(self._normalise_by(weights, wide, batch).astype(x.dtype), carried)
@@ -140,12 +140,23 @@ def _counts(x: Array, masks: Sequence[Array | None]) -> Array | None:
     return jnp.broadcast_to(reduce(jnp.logical_and, known), x.shape) if known else None
 
 
-def _moments(x: Array, axes: tuple[int, ...], counts: Array | None) -> dict[str, Array]:
-    """Mean and biased variance along `axes`, which stay with size 1, of the numbers that count."""
-    if counts is None:
+def _moments(x: Array, axes: tuple[int, ...], counts: Array | None, over: str | None) -> dict[str, Array]:
+    """Mean and biased variance along `axes`, which stay with size 1, of the numbers that count.
+
+    Args:
+        over: the devices' axis that has the batch's other rows, or None.
+    """
+    if counts is None and over is None:
         mean = jnp.mean(x, axes, keepdims=True)
         return {"mean": mean, "var": jnp.mean(jnp.square(x - mean), axes, keepdims=True)}
-    total = jnp.sum(counts.astype(x.dtype), axes, keepdims=True) + _TINY
-    mean = jnp.sum(jnp.where(counts, x, jnp.zeros_like(x)), axes, keepdims=True) / total
-    apart = jnp.where(counts, x - mean, jnp.zeros_like(x))
-    return {"mean": mean, "var": jnp.sum(jnp.square(apart), axes, keepdims=True) / total}
+
+    def counted(values: Array) -> Array:
+        return values if counts is None else jnp.where(counts, values, jnp.zeros_like(values))
+
+    def total(values: Array) -> Array:
+        summed = jnp.sum(values, axes, keepdims=True)
+        return summed if over is None else lax.psum(summed, over)
+
+    count = total(counted(jnp.ones_like(x))) + (0 if counts is None else _TINY)
+    mean = total(counted(x)) / count
+    return {"mean": mean, "var": total(jnp.square(counted(x - mean))) / count}

@@ -80,6 +80,8 @@ def varying_as_later(body: Callable[[Any, Any], Any], carry: PyTree, steps: PyTr
 
 
 def _varying_as(x: Array, later: Any) -> Array:
+    if later.manual_axis_type is None:  # within a shard_map that does not check who varies
+        return x
     axes = later.manual_axis_type.varying - jax.typeof(x).manual_axis_type.varying
     return jax.lax.pcast(x, tuple(axes), to="varying") if axes else x
 

@@ -21,6 +21,7 @@ class Context:
         masks: the masks of the positional arguments in the arguments' arrangement; None where a tensor has none.
         name: of the layer, for messages.
         present: (batch,) booleans, False for rows that only pad a short batch; what reads across examples leaves them out.
+        axis: the name of the devices' axis along which the batch's other rows are, where each device computes by itself.
     """
 
     train: bool = False
@@ -28,6 +29,7 @@ class Context:
     masks: Any = ()
     name: str = "layer"
     present: jax.Array | None = None
+    axis: str | None = None
 
     @property
     def mask(self) -> jax.Array | None:

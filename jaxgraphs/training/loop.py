@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -136,8 +137,9 @@ class Loop:
             self._hook("on_epoch_begin", epoch=self.epoch, batch=None, logs={})
             self.begun = True
         if self.stop is None:
-            for batch in self.feed.epoch(self.epoch, self.run.state.key, self.batch):
-                self._step(batch)
+            batches = self.feed.epoch(self.epoch, self.run.state.key, self.batch)
+            for some in in_calls(batches, self.trainer.plan.steps_per_call):
+                self._steps(some)
                 if self.stop is not None:
                     break
         if self.batch:
@@ -146,11 +148,11 @@ class Loop:
             raise _no_batches(self.epoch)
         self.begun = False
 
-    def _step(self, batch: Batch) -> None:
+    def _steps(self, batches: Sequence[Batch]) -> None:
         self._hook("on_batch_begin", epoch=self.epoch, batch=self.batch, logs={})
-        state, self.sums, logs = self.trainer._train(self.run.state, self.sums, self.trainer._cast(batch))
+        state, self.sums, logs = self.trainer._train_on(self.run.state, self.sums, batches)
         self.run = dataclasses.replace(self.run, state=state, logs=logs)
-        self.batch, self.steps = self.batch + 1, self.steps + 1
+        self.batch, self.steps = self.batch + len(batches), self.steps + len(batches)
         self._hook("on_batch_end")
         self._look()
         self._save()
@@ -210,6 +212,16 @@ class Loop:
             memories=memories_of(self.callbacks),
             history=self.history,
         )
+
+
+def in_calls(batches: Iterator[Batch], count: int) -> Iterator[list[Batch]]:
+    """The batches that one compiled call trains on: `count` of them, at the end those left over.
+
+    >>> list(in_calls(iter("abcde"), 2))
+    [['a', 'b'], ['c', 'd'], ['e']]
+    """
+    while some := list(itertools.islice(batches, count)):
+        yield some
 
 
 def _is_usable(state: TrainState) -> bool:

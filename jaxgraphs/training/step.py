@@ -12,10 +12,12 @@ import optax
 
 from jaxgraphs.graph.count import trainable_mask
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.module import updated
 from jaxgraphs.graph.run import run_graph
 from jaxgraphs.symbolic.context import Context
-from jaxgraphs.training.objective import Objective, Targets
+from jaxgraphs.training.batch import Batch, combine, partition
+from jaxgraphs.training.gradient import Way, forward, make_gradient
+from jaxgraphs.training.objective import Objective
+from jaxgraphs.training.precision import kept_where_skipped, loss_scale, widened
 from jaxgraphs.training.regularization import constrain
 
 Array = jax.Array
@@ -51,15 +53,6 @@ class TrainState:
         return dataclasses.replace(self, **changes)
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """Inputs in the graph's order, and targets."""
-
-    inputs: tuple[Any, ...]
-    targets: Targets
-
-
 def init_state(
     graph: Graph, optimizer: optax.GradientTransformation, key: Array, variables: Mapping[str, Any] | None
 ) -> TrainState:
@@ -72,25 +65,44 @@ def init_state(
     return TrainState(jnp.zeros((), jnp.int32), params, model_state, optimizer.init(learned), run_key)
 
 
-def make_train_step(objective: Objective, optimizer: optax.GradientTransformation) -> Callable[..., Any]:
-    """(state, sums, batch) -> (state, sums, logs): one step of the optimizer, and the epoch's running sums."""
+def make_train_step(
+    objective: Objective, optimizer: optax.GradientTransformation, way: Way | None = None
+) -> Callable[..., Any]:
+    """(state, sums, batch) -> (state, sums, logs): one step of the optimizer, and the epoch's running sums.
+
+    Args:
+        way: how the gradient is found; all at once where left out.
+    """
+    gradient = make_gradient(objective, way or Way())
 
     def train_step(state: TrainState, sums: PyTree, batch: Batch) -> tuple[TrainState, PyTree, dict[str, Array]]:
         learned, fixed = partition(state.params, trainable_mask(objective.graph, state.params))
         key = jax.random.fold_in(state.key, state.step)
 
-        def loss_of(learned: PyTree) -> tuple[Array, Any]:
-            params = combine(learned, fixed)
-            return forward(objective, params, state.model_state, batch, train=True, key=key)
-
-        gradients, (total, parts, model_state, outputs, masks) = jax.grad(loss_of, has_aux=True)(learned)
+        found = gradient(learned, fixed, state.model_state, batch, key, loss_scale(state.opt_state))
+        gradients, (total, parts, model_state, outputs, masks) = found
         changes, opt_state = optimizer.update(gradients, state.opt_state, learned)
         params = constrain(objective.declared, combine(optax.apply_updates(learned, changes), fixed))
+        model_state = kept_where_skipped(opt_state, model_state, state.model_state)
         sums = objective.accumulate(sums, total, parts, outputs, masks, batch.targets)
         state = TrainState(state.step + 1, params, model_state, opt_state, state.key)
         return state, sums, objective.logs(sums)
 
     return train_step
+
+
+def make_many_steps(step: Callable[..., Any]) -> Callable[..., Any]:
+    """(state, sums, batches) -> (state, sums, logs): a step for each of several batches, stacked, in one call."""
+
+    def many_steps(state: TrainState, sums: PyTree, batches: Batch) -> tuple[TrainState, PyTree, dict[str, Array]]:
+        def one(carry: tuple[TrainState, PyTree], batch: Batch) -> tuple[Any, dict[str, Array]]:
+            state, sums, logs = step(*carry, batch)
+            return (state, sums), logs
+
+        (state, sums), logs = jax.lax.scan(one, (state, sums), batches)
+        return state, sums, jax.tree.map(lambda leaf: leaf[-1], logs)
+
+    return many_steps
 
 
 def make_eval_step(objective: Objective) -> Callable[..., Any]:
@@ -105,39 +117,9 @@ def make_eval_step(objective: Objective) -> Callable[..., Any]:
 
 
 def make_predict_step(graph: Graph) -> Callable[..., Any]:
-    """(variables, inputs) -> outputs, as at inference."""
+    """(variables, inputs) -> outputs, as at inference; those of half precision as float32."""
 
     def predict_step(variables: Mapping[str, Any], inputs: tuple[Array, ...]) -> PyTree:
-        return run_graph(graph, variables, inputs, Context(name=graph.name or "graph")).outputs
+        return widened(run_graph(graph, variables, inputs, Context(name=graph.name or "graph")).outputs)
 
     return predict_step
-
-
-def forward(
-    objective: Objective, params: PyTree, model_state: PyTree, batch: Batch, *, train: bool, key: Array | None = None
-) -> tuple[Array, Any]:
-    """The total loss of a batch; and (total, its parts, new model state, outputs, masks)."""
-    rngs = {} if key is None else {"dropout": key}
-    context = Context(train=train, rngs=rngs, name=objective.graph.name or "graph", present=batch.targets.present)
-    variables = {"params": params, **model_state}
-    ran = run_graph(objective.graph, variables, batch.inputs, context)
-    outputs = jax.tree.leaves(ran.outputs)
-    masks = jax.tree.leaves(ran.masks, is_leaf=lambda leaf: leaf is None)
-    total, parts = objective.loss(outputs, masks, batch.targets, params)
-    for extra in ran.losses:
-        total = total + extra.astype(total.dtype)
-    changed = updated(variables, ran)
-    state = {name: changed.get(name, tree) for name, tree in model_state.items()}
-    return total, (total, parts, state, outputs, masks)
-
-
-def partition(params: PyTree, mask: PyTree) -> tuple[PyTree, PyTree]:
-    """The learned and the fixed arrays, each with None in the other's places: the optimizer sees no frozen one."""
-    learned = jax.tree.map(lambda leaf, is_learned: leaf if is_learned else None, params, mask)
-    fixed = jax.tree.map(lambda leaf, is_learned: None if is_learned else leaf, params, mask)
-    return learned, fixed
-
-
-def combine(learned: PyTree, fixed: PyTree) -> PyTree:
-    """The inverse of `partition`."""
-    return jax.tree.map(lambda a, b: b if a is None else a, learned, fixed, is_leaf=lambda leaf: leaf is None)

@@ -25,7 +25,16 @@ from jaxgraphs.training.feeds import ArrayFeed, StreamFeed
 from jaxgraphs.training.history import History
 from jaxgraphs.training.loop import Loop, Validation
 from jaxgraphs.training.objective import Objective, bind
-from jaxgraphs.training.step import Batch, TrainState, init_state, make_eval_step, make_predict_step, make_train_step
+from jaxgraphs.training.plan import make_plan
+from jaxgraphs.training.step import (
+    Batch,
+    TrainState,
+    init_state,
+    make_eval_step,
+    make_many_steps,
+    make_predict_step,
+    make_train_step,
+)
 
 PyTree = Any
 _AGAIN = "a generator can be read only once: make a new one"
@@ -41,6 +50,15 @@ class Trainer:
             (y_true, y_pred). Outputs that end in softmax or sigmoid are trained from their logits.
         loss_weights: numbers likewise; the total is the weighted sum.
         metrics, weighted_metrics: names, `jg.metrics` objects or functions; a list of them for each output.
+        mesh: devices to train on, such as `jg.sharding.make_mesh()`; a batch's rows lie along its axis "data".
+        strategy: "jit": the compiler spreads the step over the mesh; "pmap": each device computes its rows by itself.
+        sharding_rules: how params lie on the mesh: `jg.sharding.fully_sharded()`, `.tensor_parallel()`, or layouts by
+            patterns of params' paths; whole on each device where left out.
+        precision: "bfloat16", "float16", "float64", or these by patterns of layers' paths; params stay float32 but
+            under "float64", and losses too.
+        accumulate: in how many parts a batch's gradient is computed; less memory, the same step.
+        remat: "all", or patterns of layers, whose values are computed again in the backward pass.
+        steps_per_call: how many batches one compiled call of `fit` trains on.
     Raises: GraphError when a name is not an output, or a loss, metric or optimizer is not known.
 
     >>> from jaxgraphs.layers.core import Dense
@@ -62,15 +80,35 @@ class Trainer:
         metrics: Any = None,
         *,
         weighted_metrics: Any = None,
+        mesh: Any = None,
+        strategy: str = "jit",
+        sharding_rules: Any = None,
+        precision: Any = None,
+        accumulate: int = 1,
+        remat: Any = None,
+        steps_per_call: int = 1,
     ) -> None:
         _check_graph(graph)
         self.graph = graph
-        self.optimizer = optimizers.get(optimizer)
+        self.plan = make_plan(
+            graph,
+            precision=precision,
+            accumulate=accumulate,
+            remat=remat,
+            steps_per_call=steps_per_call,
+            strategy=strategy,
+            mesh=mesh,
+            sharding_rules=sharding_rules,
+        )
+        self.optimizer = self.plan.optimizer(optimizers.get(optimizer))
         self.optimizer_name = optimizer if isinstance(optimizer, str) else None
-        self.objective: Objective = bind(graph, loss, loss_weights, metrics, weighted_metrics)
-        self._train = jax.jit(make_train_step(self.objective, self.optimizer), donate_argnums=0)
+        objective = bind(graph, loss, loss_weights, metrics, weighted_metrics)
+        self.objective: Objective = self.plan.objective(objective)
+        step = self.plan.laid_out(make_train_step(self.objective, self.optimizer, self.plan.way(self.objective.graph)))
+        self._train = jax.jit(step, donate_argnums=0)
+        self._train_many = jax.jit(make_many_steps(step), donate_argnums=0)
         self._evaluate = jax.jit(make_eval_step(self.objective))
-        self._predict = jax.jit(make_predict_step(graph))
+        self._predict = jax.jit(make_predict_step(self.plan.graph(graph)))
         self._logs = jax.jit(self.objective.logs)
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
 
@@ -82,8 +120,8 @@ class Trainer:
             variables: arrays to start from, such as ported ones; copied, so that training leaves them as they are.
         """
         if variables is not None:
-            variables = jax.tree.map(jnp.array, dict(variables))
-        return init_state(self.objective.graph, self.optimizer, key, variables)
+            variables = self.plan.variables(self.objective.graph, jax.tree.map(jnp.array, dict(variables)))
+        return self.plan.place(init_state(self.objective.graph, self.optimizer, key, variables))
 
     def train_step(self, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         """One step of the optimizer; compiled once. The memory of `state` is reused: go on with the state returned.
@@ -137,10 +175,11 @@ class Trainer:
             steps_per_epoch: ends an epoch after so many batches; an iterable then goes on in the next epoch.
             validation_steps, validation_batch_size, validation_freq: as in Keras.
             resume: a directory, or `jg.Checkpoints(directory, ...)`: the run is saved there and, where a part of it is
-                there already, goes on from it to the last bit. After SIGTERM it saves and exits with status 75.
+                there already, goes on from it to the last bit, whatever `state` is. After SIGTERM it saves and exits
+                with status 75.
         Returns: the trained state; and the History. After Ctrl-C both are those of the last whole step.
         """
-        size = batch_size or 32
+        start, size = self.plan.place(jax.tree.map(jnp.array, state)), batch_size or 32
         feed, held_out = self._feed(x, y, sample_weight, class_weight, size, shuffle, steps_per_epoch, validation_split)
         loop = Loop(
             trainer=self,
@@ -157,7 +196,7 @@ class Trainer:
             session=None if resume is None else open_session(resume, self, feed),
             epoch=initial_epoch,
         )
-        return loop.go(jax.tree.map(jnp.array, state))
+        return loop.go(start)
 
     def evaluate(
         self,
@@ -196,6 +235,17 @@ class Trainer:
             raise GraphValueError("There was no batch to predict.", fix=_AGAIN)
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
+    def _train_on(self, state: TrainState, sums: PyTree, batches: Sequence[Batch]) -> Any:
+        """A step for each of some batches, in one compiled call."""
+        cast = [self._cast(batch) for batch in batches]
+        shapes = {tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(batch)) for batch in cast}
+        if len(cast) > 1 and len(shapes) == 1:
+            return self._train_many(state, sums, jax.tree.map(lambda *leaves: jnp.stack(leaves), *cast))
+        logs: dict[str, jax.Array] = {}
+        for batch in cast:
+            state, sums, logs = self._train(state, sums, batch)
+        return state, sums, logs
+
     def _evaluate_batches(self, variables: Mapping[str, Any], batches: Iterable[Batch]) -> dict[str, float]:
         sums, batch = self.objective.empty(), None
         for batch in batches:
@@ -222,7 +272,8 @@ class Trainer:
 
     def _cast(self, batch: Batch) -> Batch:
         """The batch with its inputs checked against the graph's and in their dtypes."""
-        return dataclasses.replace(batch, inputs=tuple(self._device_inputs(batch)))
+        batch = dataclasses.replace(batch, inputs=tuple(self._device_inputs(batch)))
+        return self.plan.place_batch(batch, can_pad=self._can_pad)
 
     def _device_inputs(self, batch: Batch) -> tuple[Any, ...]:
         return tuple(check_inputs(self.graph, batch.inputs))

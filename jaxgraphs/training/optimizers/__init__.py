@@ -1,6 +1,7 @@
 """Keras' optimizers as Optax transformations, with Keras' names, arguments and numbers."""
 
 from jaxgraphs.training.optimizers.adaptive import adam, adamax, adamw, lamb, nadam
+from jaxgraphs.training.optimizers.composed import average_of, averaged, by_pattern, clipped_by
 from jaxgraphs.training.optimizers.first_order import adadelta, adagrad, lion, rmsprop, sgd
 from jaxgraphs.training.optimizers.named import get
 from jaxgraphs.training.optimizers.rate import learning_rate, with_learning_rate
@@ -13,6 +14,10 @@ __all__ = [
     "adam",
     "adamax",
     "adamw",
+    "average_of",
+    "averaged",
+    "by_pattern",
+    "clipped_by",
     "ftrl",
     "get",
     "lamb",
