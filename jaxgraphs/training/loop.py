@@ -74,7 +74,7 @@ class Loop:
                 self._begin()
                 self._epochs()
                 self.history.stopped = self.stop.reason if self.stop else ""
-                self._hook("on_train_end", batch=None)
+                self._hook("on_train_end", batch=None, data=None)
             finally:
                 if self.session:
                     self.session.close()
@@ -149,7 +149,8 @@ class Loop:
         self.begun = False
 
     def _steps(self, batches: Sequence[Batch]) -> None:
-        self._hook("on_batch_begin", epoch=self.epoch, batch=self.batch, logs={})
+        batches = [self.trainer._cast(batch) for batch in batches]
+        self._hook("on_batch_begin", epoch=self.epoch, batch=self.batch, data=batches[-1], logs={})
         state, self.sums, logs = self.trainer._train_on(self.run.state, self.sums, batches)
         self.run = dataclasses.replace(self.run, state=state, logs=logs)
         self.batch, self.steps = self.batch + len(batches), self.steps + len(batches)
@@ -161,7 +162,7 @@ class Loop:
         # Not the last step's logs: a resumed run, which may have no step left, must compute the same numbers.
         numbers = self.trainer._numbers(self.trainer._logs(self.sums)) | self._validate()
         self.history.append(self.epoch, numbers)
-        self._hook("on_epoch_end", batch=None, logs=numbers)
+        self._hook("on_epoch_end", batch=None, data=None, logs=numbers)
         self.epoch, self.batch, self.begun = self.epoch + 1, 0, False
         self.sums = self.trainer.objective.empty()
         self._save(numbers)

@@ -133,7 +133,8 @@ class Trainer:
         """
         x, y, weight = unpack(batch)
         state, _, logs = self._train(state, self.objective.empty(), self._batch(x, y, weight))
-        return state, logs
+        # jit returns dicts sorted; the loss comes first.
+        return state, {name: logs[name] for name in self.objective.log_names}
 
     def fit(
         self,
@@ -236,13 +237,12 @@ class Trainer:
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
     def _train_on(self, state: TrainState, sums: PyTree, batches: Sequence[Batch]) -> Any:
-        """A step for each of some batches, in one compiled call."""
-        cast = [self._cast(batch) for batch in batches]
-        shapes = {tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(batch)) for batch in cast}
-        if len(cast) > 1 and len(shapes) == 1:
-            return self._train_many(state, sums, jax.tree.map(lambda *leaves: jnp.stack(leaves), *cast))
+        """A step for each of some batches, which are cast already, in one compiled call."""
+        shapes = {tuple(jnp.shape(leaf) for leaf in jax.tree.leaves(batch)) for batch in batches}
+        if len(batches) > 1 and len(shapes) == 1:
+            return self._train_many(state, sums, jax.tree.map(lambda *leaves: jnp.stack(leaves), *batches))
         logs: dict[str, jax.Array] = {}
-        for batch in cast:
+        for batch in batches:
             state, sums, logs = self._train(state, sums, batch)
         return state, sums, logs
 
