@@ -14,6 +14,7 @@ from jaxgraphs.graph.declared import Path, learned
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.layers.base import Weight
 from jaxgraphs.passes.logits import Kind, with_logits
+from jaxgraphs.symbolic.arrays import promote
 from jaxgraphs.training import losses as loss_functions
 from jaxgraphs.training import metrics as metric_functions
 from jaxgraphs.training.by_output import by_output
@@ -71,7 +72,8 @@ class Objective:
                 readings[index], targets.values[index], targets.weights[index], masks[index], present=targets.present
             )
             parts[f"{name}_loss"] = value
-            total = total.astype(jnp.promote_types(total.dtype, value.dtype)) + self.weights[index] * value
+            total, term = promote(total, self.weights[index] * value)
+            total = total + term
         penalties = penalty(self.declared, params)
         if penalties is not None:
             parts["regularization_loss"] = penalties

@@ -10,12 +10,14 @@ import jax.numpy as jnp
 
 from jaxgraphs.graph.declared import Path
 from jaxgraphs.layers.base import Weight
+from jaxgraphs.symbolic.arrays import promote
 
 
 def penalty(weights: Mapping[Path, Weight], params: Mapping[str, Any]) -> jax.Array | None:
     """The sum of the regularisers of weights, a scalar; None where no weight has one."""
     terms = [weight.regularizer(at(params, path)) for path, weight in weights.items() if weight.regularizer is not None]
-    return sum(terms[1:], start=terms[0].astype(jnp.float32)) if terms else None
+    # Half-precision terms are summed in float32.
+    return sum(promote(jnp.zeros((), jnp.float32), *terms)) if terms else None  # pyright: ignore[reportReturnType]
 
 
 def constrain(weights: Mapping[Path, Weight], params: Mapping[str, Any]) -> Mapping[str, Any]:
