@@ -247,6 +247,7 @@ def main() -> None:
         name = list(SCENARIOS)[len(runs) % len(SCENARIOS)]
         show = partial(_show, name, made, given.kills)
         runs.append(survive(name, min(given.per_run, given.kills - made), generator, expected[name], show))
+        print(f"\n{name}: {', '.join(runs[-1]['differing']) or 'nothing'} differs", flush=True)
     total = _total(runs)
     print("\n| kills | within a save | runs | runs that differ |\n|---|---|---|---|")
     print(f"| {' | '.join(map(str, total.values()))} |")

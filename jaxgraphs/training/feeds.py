@@ -12,6 +12,7 @@ import jax
 
 from jaxgraphs.errors import GraphValueError
 from jaxgraphs.graph.graph import Graph
+from jaxgraphs.training.buckets import Buckets
 from jaxgraphs.training.feeding import Arrays, order_of, prepare, unpack
 from jaxgraphs.training.step import Batch
 
@@ -78,6 +79,11 @@ class StreamFeed:
     _running: Any = None
     _given: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.source, Buckets):
+            # The first batch may be a short one, and gives no measure.
+            self.size = self.source.batch_size
+
     def epoch(self, number: int, key: jax.Array, done: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, without the first `done`."""
         if self.steps is None and not done:
@@ -117,17 +123,14 @@ class StreamFeed:
         return {"steps_per_epoch": self.steps}
 
     def _next(self, number: int, *, is_endless: bool) -> Any:
-        if self._running is None:
-            self._open(number)
-        item = next(self._running, None)
+        item = next(self._running or self._open(number), None)
         if item is None and is_endless:
             # What can be read again is; a generator cannot, and the epoch ends short.
-            self._open(number)
-            item = next(self._running, None)
+            item = next(self._open(number), None)
         self.read += 1
         return item
 
-    def _open(self, number: int) -> None:
+    def _open(self, number: int) -> Iterator[Any]:
         given, self._given = self._given, None
         self._number, self.read = (number, 0) if given is None else (given["number"], given["read"])
         source = self.source(self._number) if _is_function(self.source) else self.source
@@ -135,6 +138,7 @@ class StreamFeed:
         if given is not None:
             self.size = given["size"]
             self._go_on(source, given)
+        return self._running
 
     def _go_on(self, source: Any, given: Mapping[str, Any]) -> None:
         state = given["bytes"].encode("latin-1") if "bytes" in given else given["state"]
