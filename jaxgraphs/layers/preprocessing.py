@@ -56,7 +56,7 @@ class Normalization(Layer):
         axis: the axis or axes along which each place has a mean of its own; None is one mean for all.
         mean, variance: numbers, or an array with the sizes along `axis`.
         invert: whether to compute x sqrt(variance) + mean instead.
-    Shapes: (batch, ...) -> the same; mean and var have the sizes along `axis`.
+    Shapes: (batch, ...) -> the same; mean and var have the sizes along `axis`, count is one whole number.
     Raises: GraphError when only one of the two is given, or the input lacks an axis.
 
     >>> from jaxgraphs.symbolic.node import Input
@@ -99,7 +99,13 @@ class Normalization(Layer):
         if self.mean is not None:
             return {}
         sizes = tuple(specs[0].dims[axis] for axis in self._axes(specs[0].rank))
-        return {"mean": Weight(sizes, make("zeros"), "batch_stats"), "var": Weight(sizes, make("ones"), "batch_stats")}
+        # Keras counts what it was adapted to; the number is kept so that its files have a place for it.
+        count = Weight((), make("zeros"), "batch_stats", dtype="int32")
+        return {
+            "mean": Weight(sizes, make("zeros"), "batch_stats"),
+            "var": Weight(sizes, make("ones"), "batch_stats"),
+            "count": count,
+        }
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
         x = as_floating(self, x)

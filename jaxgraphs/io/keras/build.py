@@ -1,0 +1,435 @@
+"""Configurations become graphs: first every layer, so that all that is unknown is told at once; then the calls."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from jaxgraphs.errors import GraphError, GraphValueError
+from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.sequential import Sequential
+from jaxgraphs.io.keras.config import (
+    Call,
+    LayerConfig,
+    ModelConfig,
+    Reference,
+    fill,
+    layer_config,
+    model_config,
+    references,
+    sizes_of,
+    unwrap,
+)
+from jaxgraphs.io.keras.era import Era
+from jaxgraphs.io.keras.layers import build_layer
+from jaxgraphs.io.keras.limits import LAYERS, NESTING, NUMBER, UNROLLED, refuse
+from jaxgraphs.io.keras.operations import (
+    OPERATIONS,
+    keras_operation,
+    node_operation,
+    tensorflow_operation,
+    with_constants,
+    without_none,
+)
+from jaxgraphs.io.keras.unknown import Unknowns
+from jaxgraphs.io.keras.values import Values, plain, policy_name
+from jaxgraphs.layers.attention import AdditiveAttention, Attention
+from jaxgraphs.layers.base import Layer, snake_case
+from jaxgraphs.layers.merge import Merge
+from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
+from jaxgraphs.layers.recurrent import Recurrent
+from jaxgraphs.layers.wrappers import Bidirectional
+from jaxgraphs.symbolic.node import Input, Operation, SymbolicTensor, is_symbolic
+
+
+@dataclasses.dataclass
+class Part:
+    """A layer of a model with what the file says of it."""
+
+    config: LayerConfig
+    layer: Any
+    model: Plan | None = None
+
+
+@dataclasses.dataclass
+class Plan:
+    """A model whose layers are made and whose calls are not; the graph comes with them."""
+
+    config: ModelConfig
+    parts: list[Part]
+
+
+class Builder:
+    """Makes the layers of a model and of the models within it.
+
+    Args:
+        era: of the Keras that wrote it.
+        custom: the user's objects by name.
+    """
+
+    def __init__(self, era: Era, custom: Mapping[str, Any]) -> None:
+        self.era, self.unknowns = era, Unknowns(custom)
+        self.values = Values(era, self.unknowns)
+        self.notes: list[str] = []
+        self.within: dict[str, Any] = {}
+        self.is_frozen, self._depth, self._count = False, 0, 0
+        self._shared: dict[int, Any] = {}
+        self.models: dict[Graph, tuple[tuple[LayerConfig, Any], ...]] = {}
+
+    def graph(self, config: ModelConfig) -> Graph:
+        """The graph of a whole model.
+
+        Raises: GraphError that lists everything not known.
+        """
+        plan = self.plan(config)
+        if error := self.unknowns.error():
+            raise error
+        return self._connect(plan)
+
+    def plan(self, config: ModelConfig) -> Plan:
+        """The layers of a model, those of models within it included."""
+        self._depth += 1
+        if self._depth > NESTING:
+            raise refuse(
+                "Models lie too deeply in one another.", where=config.name, expected=f"at most {NESTING} levels"
+            )
+        was_frozen, self.is_frozen = self.is_frozen, self.is_frozen or not config.trainable
+        parts = [self._part(layer, config) for layer in config.layers]
+        self.is_frozen, self._depth = was_frozen, self._depth - 1
+        return Plan(config, parts)
+
+    def layer(self, config: LayerConfig, place: str) -> Any:
+        """A layer within another one: a wrapper's, or a model's that is called at every time step."""
+        if not config.is_model:
+            return self._shared_or(config, lambda: build_layer(self, config, place))
+        plan = self.plan(model_config(config))
+        return None if self.unknowns.places else self._connect(plan)
+
+    def _part(self, config: LayerConfig, owner: ModelConfig) -> Part:
+        self._count += 1
+        if self._count > LAYERS:
+            raise refuse("The model has too many layers.", f"over {LAYERS}")
+        if config.kind == "InputLayer":
+            return Part(config, None)
+        if self._is_graph(config):
+            return Part(config, None, self.plan(model_config(config)))
+        if (operation := self._operation(config)) is not None:
+            return Part(config, operation)
+        return Part(config, self._shared_or(config, lambda: build_layer(self, config, config.name)))
+
+    def _is_graph(self, config: LayerConfig) -> bool:
+        given = self.unknowns.custom.get(config.kind)
+        return config.is_model or (isinstance(given, type) and issubclass(given, Graph))
+
+    def _shared_or(self, config: LayerConfig, make: Any) -> Any:
+        if config.shared is None:
+            return make()
+        if config.shared not in self._shared:
+            self._shared[config.shared] = make()
+        return self._shared[config.shared]
+
+    def _operation(self, config: LayerConfig) -> Any:
+        """A recorded function as a layer; None for what is a layer."""
+        if config.kind == "TensorFlowOpLayer":
+            name, function, constants = node_operation(config.config)
+            function = None if function is None else with_constants(function, constants)
+        elif config.kind in ("TFOpLambda", "SlicingOpLambda"):
+            name = config.config.get("function")
+            function = tensorflow_operation(str(name))
+        elif config.is_operation or _looks_like_operation(config):
+            name, function = config.kind, keras_operation(config.kind, _plain_config(config.config))
+        else:
+            return None
+        if function is None:
+            function = self.unknowns.find(
+                config.name, str(name), config.name, what=f"the operation {name!r}", hint="lambda x: ..."
+            )
+        return None if function is None else Operation(function, name=config.name, default_name=snake_case(config.kind))
+
+    def _connect(self, plan: Plan) -> Graph:
+        made = {id(part): self._connect(part.model) if part.model else part.layer for part in plan.parts}
+        pairs = tuple((part.config, made[id(part)]) for part in plan.parts)
+        graph = (
+            self._sequential(plan.config, pairs)
+            if plan.config.kind == "Sequential"
+            else self._functional(plan.config, pairs)
+        )
+        self.models[graph] = pairs
+        return graph
+
+    def _sequential(self, config: ModelConfig, pairs: Any) -> Graph:
+        start = [_input(layer) for layer, _ in pairs if layer.kind == "InputLayer"][:1]
+        layers = [layer for item, layer in pairs if item.kind != "InputLayer"]
+        if not start and pairs and (first := _first_input(pairs[0][0], config)) is not None:
+            start = [first]
+        if start and layers and isinstance(layers[0], Graph) and len(layers[0].inputs) > 1:
+            raise GraphValueError(
+                f"The Sequential {config.name!r} starts with a model of several inputs.", fix="make it functional"
+            )
+        if (
+            not start
+            and layers
+            and isinstance(layers[0], Graph)
+            and layers[0].inputs[0].node in layers[0].nodes
+            and _knows(layers[0])
+        ):
+            tensor = layers[0].inputs[0]
+            start = [Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=f"{layers[0].name}_input")]
+        if not layers:
+            return Graph(start[0], start[0], config.name)
+        return Sequential([*start, *layers], config.name)
+
+    def _functional(self, config: ModelConfig, pairs: Any) -> Graph:
+        config, pairs = counted_from_zero(config, pairs)
+        tensors = _Calls(config, pairs).run()
+        ends = []
+        for side in (config.inputs, config.outputs):
+            for reference in references(side):
+                if reference not in tensors:
+                    raise _dangling(reference, config.name)
+            ends.append(fill(unwrap(side) if self.era.is_legacy else side, tensors))
+        return Graph(ends[0], ends[1], config.name)
+
+
+def counted_from_zero(config: ModelConfig, pairs: Any) -> tuple[ModelConfig, Any]:
+    """The same with every call numbered from 0: a model within a model counts its own making as call 0, in places.
+
+    Keras 3 does so for inputs and outputs alone, older Kerases for the arguments of calls too.
+    """
+    inner = {layer.name: layer for layer, made in pairs if isinstance(made, Graph)}
+    if not inner:
+        return config, pairs
+    read = [ref for layer, _ in pairs for call in layer.calls for ref in references((call.args, call.kwargs))]
+    ends = references((config.inputs, config.outputs))
+    is_new = all(call.is_new for layer, _ in pairs for call in layer.calls)
+    usual = {name: int(not is_new or layer.kind != "Sequential") for name, layer in inner.items()}
+    at_ends = {name: _offset(layer, ends, usual[name]) for name, layer in inner.items()}
+    in_calls = {
+        name: _offset(layer, read if is_new else read + ends, 0 if is_new else 1) for name, layer in inner.items()
+    }
+    pairs = tuple(
+        (dataclasses.replace(layer, calls=tuple(_shifted(call, in_calls) for call in layer.calls)), made)
+        for layer, made in pairs
+    )
+    at_ends = at_ends if is_new else in_calls
+    return dataclasses.replace(
+        config, inputs=_shifted(config.inputs, at_ends), outputs=_shifted(config.outputs, at_ends)
+    ), pairs
+
+
+def _offset(layer: LayerConfig, used: list[Reference], usual: int) -> int:
+    numbers = {reference.call for reference in used if reference.layer == layer.name}
+    if 0 in numbers:
+        return 0
+    return 1 if numbers and max(numbers) >= len(layer.calls) else usual
+
+
+def _shifted(tree: Any, offsets: Mapping[str, int]) -> Any:
+    if isinstance(tree, Reference):
+        return dataclasses.replace(tree, call=tree.call - offsets.get(tree.layer, 0))
+    if isinstance(tree, Call):
+        return dataclasses.replace(tree, args=_shifted(tree.args, offsets), kwargs=_shifted(tree.kwargs, offsets))
+    if isinstance(tree, Mapping):
+        return {key: _shifted(item, offsets) for key, item in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_shifted(item, offsets) for item in tree)
+    return tree
+
+
+class _Calls:
+    """The calls of a functional model, each made when all it reads is there; linear in their number."""
+
+    def __init__(self, config: ModelConfig, pairs: Any) -> None:
+        self.owner = config.name
+        self.pairs = {layer.name: (layer, made) for layer, made in pairs}
+
+    def run(self) -> dict[Reference, Any]:
+        """Every output of every call."""
+        tensors: dict[Reference, Any] = {}
+        waiting: dict[tuple[str, int], list[tuple[LayerConfig, int]]] = {}
+        missing: dict[tuple[str, int], int] = {}
+        ready: deque[tuple[LayerConfig, int]] = deque()
+        for name, (layer, _) in self.pairs.items():
+            if layer.kind == "InputLayer":
+                tensors[Reference(name, 0, 0)] = _input(layer)
+        for name, (layer, _) in self.pairs.items():
+            for index, call in enumerate(layer.calls):
+                needed = {(ref.layer, ref.call) for ref in references((call.args, call.kwargs))}
+                self._check_known(needed, name)
+                needed = {key for key in needed if Reference(*key, 0) not in tensors}
+                missing[name, index] = len(needed)
+                for key in needed:
+                    waiting.setdefault(key, []).append((layer, index))
+                if not needed:
+                    ready.append((layer, index))
+        done = 0
+        while ready:
+            layer, index = ready.popleft()
+            for position, tensor in enumerate(self._call(layer, layer.calls[index], tensors)):
+                tensors[Reference(layer.name, index, position)] = tensor
+            done += 1
+            for other, later in waiting.pop((layer.name, index), ()):
+                missing[other.name, later] -= 1
+                if not missing[other.name, later]:
+                    ready.append((other, later))
+        if done < len(missing):
+            stuck = sorted({name for name, _ in missing if missing[name, _]})[:8]
+            raise GraphValueError(
+                "Calls in the Keras model wait for each other, or for a call that is not there.",
+                where=", ".join(stuck)[:300],
+            )
+        return tensors
+
+    def _check_known(self, needed: set[tuple[str, int]], name: str) -> None:
+        for other, _ in needed:
+            if other not in self.pairs:
+                raise _dangling(Reference(other, 0, 0), f"{self.owner}/{name}")
+
+    def _call(self, config: LayerConfig, call: Call, tensors: Mapping[Reference, Any]) -> list[Any]:
+        layer = self.pairs[config.name][1]
+        place = f"{self.owner}/{config.name}"
+        found = [reference for reference in references((call.args, call.kwargs)) if reference not in tensors]
+        if found:
+            raise _dangling(found[0], place)
+        if layer is None:
+            raise GraphValueError("An input of the Keras model is called.", where=place)
+        args, kwargs = (_plain_call(fill(part, tensors)) for part in (call.args, dict(call.kwargs)))
+        args, kwargs = arranged(layer, tuple(args), kwargs)
+        _check_unrolled(layer, args, place)
+        leaves = jax.tree.leaves(layer(*args, **kwargs))
+        for leaf in leaves:
+            _check_size(leaf, place)
+        return leaves
+
+
+def arranged(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call as the catalogue's layer takes them."""
+    if isinstance(layer, Operation):
+        return args, without_none({name: value for name, value in kwargs.items() if name != "training"})
+    kwargs = {name: value for name, value in kwargs.items() if value is not None}
+    if isinstance(layer, Graph):
+        flat = [kwargs.pop(name) for name in ("inputs",) if name in kwargs]
+        return (*args, *flat), {name: value for name, value in kwargs.items() if name == "training"}
+    for names in (("inputs", "sequences", "x", "inputs"), ("query",), ("value",), ("key",)):
+        args += tuple(kwargs.pop(name) for name in dict.fromkeys(names) if name in kwargs)
+    if isinstance(layer, (Recurrent, Bidirectional)) and len(args) == 1 and isinstance(args[0], (list, tuple)):
+        # Older Kerases list the states after the sequence.
+        sequence, *states = args[0]
+        return (sequence,), ({"initial_state": states} if states else {}) | kwargs
+    if (
+        isinstance(layer, (MultiHeadAttention, GroupQueryAttention))
+        and len(args) == 1
+        and isinstance(args[0], (list, tuple))
+    ):
+        args = tuple(args[0])
+    if (
+        isinstance(layer, (Merge, Attention, AdditiveAttention))
+        and len(args) > 1
+        and all(is_symbolic(arg) for arg in args)
+    ):
+        args = (list(args),)
+    if isinstance(layer, Layer) and not isinstance(layer, (Merge, Attention, AdditiveAttention)):
+        args = tuple(arg[0] if isinstance(arg, list) and len(arg) == 1 else arg for arg in args)
+    return args, kwargs
+
+
+def _input(config: LayerConfig) -> SymbolicTensor:
+    shape = sizes_of(config.config.get("batch_shape", config.config.get("batch_input_shape")))
+    dtype = policy_name(config.config.get("dtype", config.config.get("input_dtype"))) or "float32"
+    if shape is None or any(size is not None and not 0 <= size <= NUMBER for size in shape):
+        raise GraphValueError(
+            "An input of the Keras model has no usable shape.", where=config.name, received=repr(config.config)[:200]
+        )
+    if dtype == "string" or config.config.get("ragged"):
+        raise GraphValueError(
+            "An input of the Keras model takes texts or ragged rows, which JAX has no arrays for.",
+            where=config.name,
+            fix="cut the model after its text layers, and look words up before",
+        )
+    return Input(batch_shape=tuple(shape), dtype=dtype, name=config.name)
+
+
+def _first_input(first: LayerConfig, config: ModelConfig) -> SymbolicTensor | None:
+    """The Input that an older Sequential leaves to its first layer to describe."""
+    given = first.config
+    shape = sizes_of(given.get("batch_input_shape", given.get("batch_shape")))
+    if shape is None and sizes_of(given.get("input_shape")) is not None:
+        shape = (None, *given["input_shape"])
+    if shape is None and isinstance(given.get("input_dim"), int) and first.kind != "Embedding":
+        shape = (
+            (None, given["input_dim"])
+            if given.get("input_length") is None
+            else (None, given["input_length"], given["input_dim"])
+        )
+    if shape is None and first.kind == "Embedding" and given.get("input_length"):
+        shape = (None, given["input_length"])
+    if shape is None:
+        shape = sizes_of(config.built)
+    if shape is None or any(size is not None and not 0 <= size <= NUMBER for size in shape):
+        return None
+    dtype = "int32" if first.kind == "Embedding" else policy_name(given.get("input_dtype")) or "float32"
+    return Input(batch_shape=tuple(shape), dtype=dtype, name=f"{first.name}_input")
+
+
+def _knows(graph: Graph) -> bool:
+    return all(node.is_inferred for node in graph.nodes)
+
+
+def _looks_like_operation(config: LayerConfig) -> bool:
+    """Whether a class that is both a layer and an operation is the latter, where the file does not name the module.
+
+    Layers say whether they are trainable; operations have nothing to say about it.
+    """
+    is_new = bool(config.calls) and all(call.is_new for call in config.calls)
+    return config.module is None and config.kind in OPERATIONS and is_new and "trainable" not in config.config
+
+
+def _plain_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: plain(value) for name, value in config.items() if name not in ("name", "trainable")}
+
+
+def _plain_call(tree: Any) -> Any:
+    """Arguments of a call without Keras' wrapping; tensors are left alone."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(_plain_call(item) for item in tree)
+    if isinstance(tree, Mapping):
+        return plain(tree) if "class_name" in tree else {key: _plain_call(item) for key, item in tree.items()}
+    return tree
+
+
+def _check_unrolled(layer: Any, args: Any, place: str) -> None:
+    """A loop written out step by step takes as long as it has steps."""
+    for inner in (layer, getattr(layer, "layer", None)):
+        if getattr(inner, "unroll", False) and any(
+            (leaf.shape[1] or 0) > UNROLLED for leaf in jax.tree.leaves(args) if leaf.ndim > 1
+        ):
+            raise refuse(
+                "A recurrent layer is to be unrolled over too many steps.", where=place, expected=f"at most {UNROLLED}"
+            )
+
+
+def _check_size(tensor: Any, place: str) -> None:
+    size = 1
+    for dim in tensor.shape[1:]:
+        size *= 1 if dim is None else dim
+    if size > 2**40:
+        raise refuse("A tensor in the Keras model is too large.", f"{size} numbers for an example", where=place)
+
+
+def _dangling(reference: Reference, place: str) -> GraphError:
+    return GraphValueError(
+        "The Keras model refers to a call that is not there.",
+        where=str(place)[:200],
+        received=f"output {reference.output} of call {reference.call} of {reference.layer[:100]!r}",
+    )
+
+
+def whole_model(value: Any) -> ModelConfig:
+    """The model that a file's whole configuration describes."""
+    return model_config(
+        layer_config({"class_name": "Sequential", "config": value} if isinstance(value, list) else value, "the model")
+    )

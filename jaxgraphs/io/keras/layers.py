@@ -1,0 +1,359 @@
+"""Keras' class names and the layers of the catalogue that they build: one table, and nothing outside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jaxgraphs import layers as catalogue
+from jaxgraphs.errors import GraphError
+from jaxgraphs.io.keras.config import LayerConfig, layer_config
+from jaxgraphs.io.keras.limits import NUMBER
+from jaxgraphs.io.keras.spellings import modern
+from jaxgraphs.io.keras.values import plain
+from jaxgraphs.io.tables import LAYERS as _CATALOGUE
+from jaxgraphs.layers.base import Layer
+from jaxgraphs.layers.joining import Concatenate, Dot
+from jaxgraphs.layers.merge import Add, Average, Maximum, Minimum, Multiply
+from jaxgraphs.layers.passing import Identity, Lambda
+from jaxgraphs.layers.regularizers import L1L2
+
+if TYPE_CHECKING:
+    from jaxgraphs.io.keras.build import Builder
+
+LAYERS: Mapping[str, type] = {name: kind for name, kind in _CATALOGUE.items() if name not in ("Lambda", "RepeatAlong")}
+"""Class of Keras -> layer of the catalogue with the same name and arguments."""
+
+# Arguments that say nothing about what a layer computes, or that the catalogue decides for itself.
+_SILENT = frozenset(
+    (
+        *("name", "trainable", "dtype", "batch_input_shape", "input_shape", "batch_shape", "input_dtype"),
+        *("input_length"),
+        *("implementation", "consume_less", "time_major", "ragged", "sparse", "fused", "renorm_clipping"),
+        *("renorm_momentum"),
+        *("quantization_config", "autocast", "seed", "use_cudnn", "flash_attention", "synchronized", "mode"),
+        *("data_format_"),
+        *("build_config", "registered_name", "module", "batch_size", "lora_rank", "lora_alpha", "rng_type"),
+        *("seed_generator"),
+        *("supports_masking", "depthwise_initializer_", "kernel_dim1", "keras_version", "optional", "input_spec"),
+        *("zero_debias"),
+        *("num_elements", "shared_object_id", "states", "reset_after_", "output_shape_type", "bounding_box_format"),
+    )
+)
+_EMPTY: tuple[Any, ...] = (None, False, [], {}, "", 0, 0.0)
+# Arguments of Keras 1 with a layer's input, where the class does not have them itself.
+_INPUTS = ("input_dim", "input_length")
+_NAMED = ("activation", "initializer", "regularizer", "constraint")
+# Bounds on what makes Python write out a loop or an array of that many parts.
+_MODEST = {"cells": 64, "size": 4096, "padding": 2**20, "cropping": 2**20, "kernel_size": 2**16, "groups": 2**20}
+
+
+def build_layer(builder: Builder, record: LayerConfig, place: str) -> Any:
+    """A layer of the catalogue, or None where something about it is not known; that is then noted in `builder`."""
+    if record.kind in builder.unknowns.custom and not _is_spelled_alike(builder, record):
+        return _custom(builder, record, place, builder.unknowns.custom[record.kind])
+    if record.kind in _SPECIAL:
+        return _SPECIAL[record.kind](builder, record, place)
+    kind, config = modern(record.kind, record.config)
+    if kind in _SPECIAL:
+        return _SPECIAL[kind](builder, dataclasses.replace(record, kind=kind, config=config), place)
+    if kind not in LAYERS:
+        found = builder.unknowns.find(
+            place, record.kind, place, what=f"the layer class {record.kind!r}", hint=record.kind
+        )
+        return None if found is None else _custom(builder, record, place, found)
+    return make(builder, LAYERS[kind], kind, config, record, place)
+
+
+def make(builder: Builder, cls: type, kind: str, config: Mapping[str, Any], record: LayerConfig, place: str) -> Any:
+    """A layer of class `cls` from arguments of today's names."""
+    fields = {field.name for field in dataclasses.fields(cls) if field.init} - {"created"}
+    given: dict[str, Any] = {}
+    for name, value in _defaults(builder, kind, config).items():
+        if name in ("name", "dtype", "trainable", "seed"):
+            continue
+        if name in fields:
+            given[name] = argument(builder, name, value, place)
+        elif name not in _SILENT and name not in _INPUTS and not any(value is item or value == item for item in _EMPTY):
+            builder.unknowns.refuse(place, f"{kind} has no argument {name}={str(value)[:60]}")
+    given |= {"name": record.name, "dtype": builder.values.dtype(config.get("dtype"), place)}
+    given["trainable"] = config.get("trainable") is not False and not builder.is_frozen
+    return _made(builder, cls, given, place)
+
+
+def argument(builder: Builder, name: str, value: Any, place: str) -> Any:
+    """One argument as the catalogue takes it."""
+    for ending in _NAMED:
+        if name == ending or name.endswith(f"_{ending}"):
+            return _reader(builder, ending)(value, place)
+    value = plain(value)
+    check_number(name, value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def check_number(name: str, value: Any) -> None:
+    """Refuses a size beyond reason before anything is made of it."""
+    from jaxgraphs.io.keras.limits import refuse
+
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, (list, tuple)):
+            stack.extend(item)
+        elif (
+            isinstance(item, (int, float))
+            and not isinstance(item, bool)
+            and abs(item) > _MODEST.get(name, NUMBER)
+            and item not in (float("inf"), -float("inf"))
+        ):
+            raise refuse(
+                f"An argument of a layer is too large: {name}.", str(item)[:40], f"at most {_MODEST.get(name, NUMBER)}"
+            )
+
+
+def _reader(builder: Builder, ending: str) -> Callable[[Any, str], Any]:
+    values = builder.values
+    return {
+        "activation": values.activation,
+        "initializer": values.initializer,
+        "regularizer": values.regularizer,
+        "constraint": values.constraint,
+    }[ending]
+
+
+def _made(builder: Builder, cls: Any, given: Mapping[str, Any], place: str) -> Any:
+    try:
+        return cls(**given)
+    except GraphError as error:
+        if not builder.unknowns.places:
+            raise type(error)(
+                error.what, where=place, received=error.received, expected=error.expected, fix=error.fix
+            ) from error
+        # What is not known has already been noted; this layer only lacks it.
+        return None
+
+
+def _defaults(builder: Builder, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with those that an older Keras left unsaid, and with axes as numbers."""
+    said = dict(config)
+    if builder.era.is_legacy and kind in ("LSTM", "GRU", "LSTMCell", "GRUCell"):
+        said.setdefault("recurrent_activation", "hard_sigmoid")
+        if kind.startswith("GRU"):
+            said.setdefault("reset_after", False)
+    if builder.era.major == 1 and kind == "Softmax":
+        said.setdefault("axis", -1)
+    axis = plain(said.get("axis"))
+    if kind in ("BatchNormalization", "Softmax") and isinstance(axis, (list, tuple)) and len(axis) == 1:
+        said["axis"] = axis[0]
+    if kind == "Normalization" and (said.get("mean") is None or said.get("variance") is None):
+        said.pop("mean", None), said.pop("variance", None)
+    if kind in ("Conv2DTranspose", "Conv3DTranspose"):
+        # Keras 1 gave the shape of the output, which follows from the rest.
+        said.pop("output_shape", None)
+    if kind == "ReLU" and said.get("negative_slope") is None:
+        said.pop("negative_slope", None)
+    return said
+
+
+def _is_spelled_alike(builder: Builder, record: LayerConfig) -> bool:
+    """Whether a custom object of a class' name is meant for something else, such as an activation called `Softmax`."""
+    return record.kind in LAYERS and not isinstance(builder.unknowns.custom[record.kind], type)
+
+
+def _custom(builder: Builder, record: LayerConfig, place: str, found: Any) -> Any:
+    """A layer that the user gave for a class: a class of layers, a finished layer, or a JAX function."""
+    if isinstance(found, type) and issubclass(found, Layer):
+        return make(builder, found, record.kind, dict(record.config), record, place)
+    if isinstance(found, type):
+        return found(**{name: value for name, value in record.config.items() if name not in ("dtype", "trainable")})
+    if all(hasattr(found, name) for name in ("variable_specs", "init", "run")):
+        return found.replace(name=record.name) if hasattr(found, "replace") and found.name is None else found
+    arguments = plain(record.config.get("arguments") or {})
+    return Lambda(found, arguments=arguments or None, name=record.name)
+
+
+def _lambda(builder: Builder, record: LayerConfig, place: str) -> Any:
+    """A Lambda: its code is never read; the user gives the function."""
+    function = record.config.get("function")
+    name = function.get("config") if isinstance(function, Mapping) else function
+    keys = [record.name, *([name] if isinstance(name, str) else [])]
+    what = f"the function {name!r} of a Lambda" if isinstance(name, str) else "the code of a Lambda, which is never run"
+    found = builder.unknowns.find(place, *keys, what=what, hint="lambda x: ...")
+    return None if found is None else _custom(builder, record, place, found)
+
+
+def inner(builder: Builder, value: Any, place: str) -> Any:
+    """A layer within a layer's configuration, or None where it is not known."""
+    record = layer_config(value, place)
+    return builder.layer(record, f"{place}/{record.name}")
+
+
+def _bidirectional(builder: Builder, record: LayerConfig, place: str) -> Any:
+    forward = inner(builder, record.config.get("layer"), place)
+    given = record.config.get("backward_layer")
+    backward = None if given is None else inner(builder, given, place)
+    if forward is None or (given is not None and backward is None):
+        return None
+    if not isinstance(forward, Layer):
+        builder.unknowns.refuse(place, "a Bidirectional around what is not recurrent")
+        return None
+    options = {"merge_mode": record.config.get("merge_mode", "concat"), "backward_layer": backward}
+    return _made(builder, catalogue.Bidirectional, {"layer": forward, "name": record.name, **options}, place)
+
+
+def _time_distributed(builder: Builder, record: LayerConfig, place: str) -> Any:
+    layer = inner(builder, record.config.get("layer"), place)
+    return (
+        None
+        if layer is None
+        else _made(builder, catalogue.TimeDistributed, {"layer": layer, "name": record.name}, place)
+    )
+
+
+def _time_distributed_dense(builder: Builder, record: LayerConfig, place: str) -> Any:
+    dense = build_layer(builder, dataclasses.replace(record, kind="Dense"), place)
+    return None if dense is None else catalogue.TimeDistributed(dense, name=record.name)
+
+
+def _rnn(builder: Builder, record: LayerConfig, place: str) -> Any:
+    cell = inner(builder, record.config.get("cell"), place)
+    if cell is None:
+        return None
+    builder.within[record.name] = (cell,)
+    kept = {name: value for name, value in record.config.items() if name != "cell"}
+    cls = functools.partial(catalogue.RNN, cell)
+    fields = {name: argument(builder, name, value, place) for name, value in kept.items() if name in _RNN_ARGUMENTS}
+    return _made(builder, cls, {**fields, "name": record.name, "trainable": kept.get("trainable") is not False}, place)
+
+
+_RNN_ARGUMENTS = (
+    "return_sequences",
+    "return_state",
+    "go_backwards",
+    "stateful",
+    "unroll",
+    "zero_output_for_mask",
+    "activity_regularizer",
+)
+
+
+def _stacked(builder: Builder, record: LayerConfig, place: str) -> Any:
+    listed = record.config.get("cells")
+    if not isinstance(listed, list) or len(listed) > _MODEST["cells"]:
+        builder.unknowns.refuse(place, "cells that are not a list of modest length")
+        return None
+    cells = [inner(builder, value, place) for value in listed]
+    return (
+        None
+        if None in cells
+        else _made(builder, catalogue.StackedRNNCells, {"cells": cells, "name": record.name}, place)
+    )
+
+
+_MODES = {"sum": Add, "mul": Multiply, "ave": Average, "max": Maximum, "min": Minimum}
+
+
+def _merge(builder: Builder, record: LayerConfig, place: str) -> Any:
+    """Keras 1's Merge with its modes."""
+    mode, config = record.config.get("mode", "sum"), record.config
+    axes = plain(config.get("dot_axes", -1))
+    axes = -1 if not isinstance(axes, (int, list, tuple)) else tuple(axes) if isinstance(axes, list) else axes
+    if mode == "concat":
+        return Concatenate(axis=int(config.get("concat_axis", -1)), name=record.name)
+    if mode in ("dot", "cos"):
+        # Keras 1 numbers the axes within a pair of lists; one of each is one number each.
+        flat = (
+            tuple(axis[0] if isinstance(axis, (list, tuple)) else axis for axis in axes)
+            if isinstance(axes, tuple)
+            else axes
+        )
+        return Dot(axes=flat, normalize=mode == "cos", name=record.name)
+    if mode in _MODES:
+        return _MODES[mode](name=record.name)
+    builder.unknowns.find(place, place, what=f"the merge mode {str(mode)[:60]!r}", hint="lambda tensors: ...")
+    return _custom(builder, record, place, builder.unknowns.custom[place]) if place in builder.unknowns.custom else None
+
+
+def _batch_normalization(builder: Builder, record: LayerConfig, place: str) -> Any:
+    if record.config.get("mode") == 1 or record.config.get("renorm") or record.config.get("virtual_batch_size"):
+        builder.unknowns.refuse(place, "batch normalisation by sample, or with renorm or virtual batches")
+        return None
+    _, config = modern("BatchNormalization", record.config)
+    return make(builder, catalogue.BatchNormalization, "BatchNormalization", config, record, place)
+
+
+def _depthwise(kind: str) -> Callable[[Builder, LayerConfig, str], Any]:
+    def build(builder: Builder, record: LayerConfig, place: str) -> Any:
+        # Keras writes the arguments of the kernel it does not have beside those of the depthwise kernel.
+        config = {
+            name: value
+            for name, value in record.config.items()
+            if name not in _KERNEL or f"depthwise_{name[7:]}" not in record.config
+        }
+        config = {name: value for name, value in config.items() if name not in ("filters", "groups")}
+        _, config = modern(kind, config)
+        return make(builder, LAYERS[kind], kind, config, record, place)
+
+    return build
+
+
+_KERNEL = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+
+
+def _separable(kind: str) -> Callable[[Builder, LayerConfig, str], Any]:
+    def build(builder: Builder, record: LayerConfig, place: str) -> Any:
+        config = {name: value for name, value in record.config.items() if name not in (*_KERNEL, "groups")}
+        return make(builder, LAYERS[kind], kind, modern(kind, config)[1], record, place)
+
+    return build
+
+
+def _group_norm(builder: Builder, record: LayerConfig, place: str) -> Any:
+    config = {name: value for name, value in record.config.items() if name != "invert_mask"}
+    return make(builder, catalogue.GroupNormalization, "GroupNormalization", config, record, place)
+
+
+def _activity(builder: Builder, record: LayerConfig, place: str) -> Any:
+    factors = {name: float(record.config.get(name) or 0.0) for name in ("l1", "l2")}
+    return Identity(name=record.name, activity_regularizer=L1L2(**factors))
+
+
+def _augmenting(builder: Builder, record: LayerConfig, place: str) -> Any:
+    """An image augmentation: it changes nothing at inference, and has no twin in training."""
+    builder.notes.append(f"{place}: {record.kind} changes pictures in training only; here it passes them on")
+    return Identity(name=record.name)
+
+
+def _text_reader(builder: Builder, record: LayerConfig, place: str) -> Any:
+    builder.unknowns.refuse(
+        place,
+        f"{record.kind} reads texts, which JAX has no arrays for; cut the model after it and look words up before",
+    )
+    return None
+
+
+_AUGMENTATIONS = (
+    *("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness"),
+    *("RandomErasing", "RandomColorJitter", "RandomHue", "RandomSaturation", "RandomSharpness", "RandomShear"),
+    *("RandomGrayscale", "RandomInvert", "RandomPosterization", "RandomPerspective", "RandomGaussianBlur"),
+    *("RandomElasticTransform"),
+)
+
+_SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
+    "Lambda": _lambda,
+    "Bidirectional": _bidirectional,
+    "TimeDistributed": _time_distributed,
+    "TimeDistributedDense": _time_distributed_dense,
+    "RNN": _rnn,
+    "StackedRNNCells": _stacked,
+    "Merge": _merge,
+    "BatchNormalization": _batch_normalization,
+    "GroupNormalization": _group_norm,
+    "ActivityRegularization": _activity,
+    **{name: _depthwise(name) for name in ("DepthwiseConv1D", "DepthwiseConv2D")},
+    **{name: _separable(name) for name in ("SeparableConv1D", "SeparableConv2D")},
+    **dict.fromkeys(_AUGMENTATIONS, _augmenting),
+    **dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"), _text_reader),
+}

@@ -1,0 +1,220 @@
+"""Where Keras keeps each array of a layer, beside where we do: the one place that knows both layouts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jaxgraphs.graph.graph import Graph
+from jaxgraphs.io.keras.order import keras_layers
+from jaxgraphs.layers.base import snake_case
+from jaxgraphs.layers.cells import StackedRNNCells
+from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
+from jaxgraphs.layers.recurrent import RNN, Recurrent
+from jaxgraphs.layers.wrappers import Bidirectional, TimeDistributed
+from jaxgraphs.symbolic.spec import TensorSpec
+
+STATE = "batch_stats"
+Path = tuple[str, ...]
+Children = Callable[[Graph], Sequence[tuple[str, str, Any]]]
+"""The layers of a graph in Keras' order: class, our name, layer."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """One array of Keras'.
+
+    Args:
+        place: its path in a `.weights.h5` file.
+        path: its path in our variables, the collection first.
+        name: Keras' own for it, such as "kernel".
+        spec: its shape and dtype.
+        owner: Keras' layer it belongs to, for messages.
+        is_trainable: whether it is learned.
+        layer: our layer that has it.
+    """
+
+    place: str
+    path: Path
+    name: str
+    spec: TensorSpec
+    owner: str
+    is_trainable: bool
+    layer: Any = None
+
+
+# Keras' order of a layer's arrays: ours, then Keras' name. What is learned comes before what is carried.
+_NAMES: Mapping[str, str] = {
+    **{"depthwise_kernel": "depthwise_kernel", "pointwise_kernel": "pointwise_kernel", "kernel": "kernel"},
+    **{
+        "recurrent_kernel": "recurrent_kernel",
+        "embedding": "embeddings",
+        "scale": "gamma",
+        "gamma": "gamma",
+        "alpha": "alpha",
+    },
+    **{"concat_score_weight": "concat_score_weight", "bias": "bias"},
+}
+_CARRIED: Mapping[str, str] = {"mean": "moving_mean", "var": "moving_variance", "count": "count"}
+_NORMS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization")
+
+
+Locate = Callable[[str, Sequence[tuple[str, str]]], Sequence[str]]
+"""``locate(container, [(place, name), ...])``: where a file keeps the layers that should be at these places."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the layers of a file are found.
+
+    Args:
+        children: the layers of each graph in Keras' order.
+        locate: their places in a file, which may go by name.
+        seen: the place of each layer met so far; Keras keeps one that occurs in several models where it comes first.
+    """
+
+    children: Children
+    locate: Locate
+    seen: dict[Any, str] = dataclasses.field(default_factory=dict)
+
+
+def slots_of(
+    graph: Graph, specs: Mapping[str, Any], children: Children | None = None, locate: Locate | None = None
+) -> list[Slot]:
+    """Every array of a graph in Keras' order, graphs within it included.
+
+    Args:
+        specs: the graph's arrays by collection: `graph.variable_specs()`.
+        children: the layers of each graph in Keras' order; derived where left out.
+        locate: where a file keeps them; by class and order where left out.
+    """
+    return list(_graph_slots(graph, specs, "", (), Layout(children or derived_children, locate or by_order)))
+
+
+def by_order(_container: str, entries: Sequence[tuple[str, str]]) -> list[str]:
+    """The places that follow from classes and order."""
+    return [place for place, _ in entries]
+
+
+def derived_children(graph: Graph) -> list[tuple[str, str, Any]]:
+    """The layers of a graph in the order that Keras would give them."""
+    return [(_kind(layer), graph.layer_name(layer), layer) for layer in keras_layers(graph)]
+
+
+def _kind(layer: Any) -> str:
+    if isinstance(layer, Graph):
+        return "Sequential" if layer.kind == "Sequential" else "Functional"
+    return layer.kind
+
+
+def _graph_slots(graph: Graph, specs: Any, place: str, path: Path, layout: Layout) -> Iterator[Slot]:
+    counts: dict[str, int] = {}
+    found: list[tuple[str, str, Any, Any]] = []
+    for kind, name, layer in layout.children(graph):
+        stem = snake_case(kind)
+        number = counts.get(stem, 0)
+        counts[stem] = number + 1
+        below = {key: _below(tree, name) for key, tree in specs.items()}
+        if any(below.values()):
+            found.append((f"{place}layers/{stem}{f'_{number}' if number else ''}", name, layer, below))
+    places = layout.locate(f"{place}layers", [(own, name) for own, name, *_ in found])
+    for own, (_, name, layer, below) in zip(places, found, strict=True):
+        own = layout.seen.setdefault(layer, f"{own}/")
+        yield from layer_slots(layer, below, own, (*path, name), layout)
+
+
+def layer_slots(layer: Any, specs: Any, place: str, path: Path, layout: Layout) -> Iterator[Slot]:
+    """The arrays of one layer.
+
+    Args:
+        specs: the layer's arrays by collection.
+        place, path: where Keras and we keep the layer.
+    """
+    if not any(specs.values()):
+        return
+    if isinstance(layer, Graph):
+        yield from _graph_slots(layer, specs, place, path, layout)
+        return
+    for part, names, inner in _parts(layer):
+        below = specs
+        for name in names:
+            below = {key: _below(tree, name) for key, tree in below.items()}
+        yield from layer_slots(inner, below, f"{place}{part}", (*path, *names), layout)
+    if not _parts(layer):
+        yield from _own_slots(layer, specs, place, path)
+
+
+def _parts(layer: Any) -> list[tuple[str, Path, Any]]:
+    """The layers within a layer: Keras' place, our names that lead there, the layer."""
+    if isinstance(layer, Bidirectional):
+        return [("forward_layer/", ("forward",), layer.forward), ("backward_layer/", ("backward",), layer.backward)]
+    if isinstance(layer, TimeDistributed):
+        return [("layer/", (), layer.layer)]
+    if isinstance(layer, RNN):
+        return [("cell/", (), layer.cell)]
+    if isinstance(layer, StackedRNNCells):
+        counts: dict[str, int] = {}
+        places = []
+        for cell in layer.cells:
+            stem = snake_case(cell.kind)
+            counts[stem] = counts.get(stem, -1) + 1
+            places.append(f"cells/{stem}{f'_{counts[stem]}' if counts[stem] else ''}/")
+        return [
+            (place, (f"cell_{index}",), cell)
+            for index, (place, cell) in enumerate(zip(places, layer.cells, strict=True))
+        ]
+    return []
+
+
+def _own_slots(layer: Any, specs: Any, place: str, path: Path) -> Iterator[Slot]:
+    if isinstance(layer, (MultiHeadAttention, GroupQueryAttention)):
+        for part in ("query", "key", "value", "gate", "output"):
+            inner = {key: _below(tree, part) for key, tree in specs.items()}
+            yield from _flat_slots(layer, inner, f"{place}{part}_dense/vars/", (*path, part))
+        return
+    cell = "cell/" if isinstance(layer, Recurrent) else ""
+    yield from _flat_slots(layer, specs, f"{place}{cell}vars/", path)
+
+
+def _flat_slots(layer: Any, specs: Any, place: str, path: Path) -> Iterator[Slot]:
+    is_trainable = getattr(layer, "trainable", True)
+    kind, index = type(layer).__name__, 0
+    for collection in ("params", *(key for key in specs if key != "params")):
+        tree = specs.get(collection) or {}
+        for name in _ordered(tree):
+            shown = _shown(kind, collection, name)
+            learned = collection == "params" and is_trainable
+            yield Slot(
+                f"{place}{index}",
+                (collection, *path, name),
+                shown,
+                tree[name],
+                path[-1] if path else kind,
+                learned,
+                layer,
+            )
+            index += 1
+
+
+def _ordered(tree: Mapping[str, Any]) -> list[str]:
+    """Names in Keras' order; those of a layer of the user's own in theirs."""
+    known = [name for name in (*_NAMES, *_CARRIED) if name in tree]
+    return [*known, *(name for name in tree if name not in known)]
+
+
+def _shown(kind: str, collection: str, name: str) -> str:
+    if collection == STATE:
+        return (
+            {"mean": "mean", "var": "variance"}.get(name, name) if kind == "Normalization" else _CARRIED.get(name, name)
+        )
+    if name == "bias" and kind in _NORMS:
+        return "beta"
+    if name == "scale" and kind not in _NORMS:
+        return "scale"
+    return _NAMES.get(name, name)
+
+
+def _below(tree: Any, name: str) -> Any:
+    found = tree.get(name) if isinstance(tree, Mapping) else None
+    return {} if found is None else found
