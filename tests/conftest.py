@@ -9,3 +9,7 @@ import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--random-graphs", type=int, default=0, metavar="N", help="compare N random graphs with Keras")
