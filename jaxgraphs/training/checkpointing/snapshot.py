@@ -159,7 +159,11 @@ def _text(path: Sequence[Any]) -> str:
 
 
 def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _impl(key: Any) -> str:
+    return str(jax.random.key_impl(key))
 
 
 def _plain(leaf: Any) -> Any:
@@ -197,7 +201,7 @@ def _to_json(value: Any, arrays: dict[str, Any], path: str) -> Any:
         is_jax = isinstance(value, jax.Array)
         arrays[path] = jnp.array(_plain(value)) if is_jax else np.array(value)
         if _is_key(value):
-            return {"key": path, "impl": str(jax.random.key_impl(value))}
+            return {"key": path, "impl": _impl(value)}
         return {"array": path, "jax": is_jax}
     raise GraphTypeError(
         "A callback's memory holds something that cannot be saved.",
