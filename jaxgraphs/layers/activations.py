@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +127,7 @@ def get(activation: Any) -> Activation | None:
     0.0
     """
     if activation is None or callable(activation):
-        return activation
+        return cast(Any, activation)
     if isinstance(activation, str) and activation in ACTIVATIONS:
         return ACTIVATIONS[activation]
     raise GraphValueError(

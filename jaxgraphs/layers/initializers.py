@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +62,7 @@ def get(initializer: Any) -> Init | None:
     Raises: GraphValueError for a name that is not known.
     """
     if initializer is None or callable(initializer):
-        return initializer
+        return cast(Any, initializer)
     if isinstance(initializer, (int, float)):
         return make("constant", value=float(initializer))
     if not isinstance(initializer, str):

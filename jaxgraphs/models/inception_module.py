@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.layers import AveragePooling2D, Conv2D, Dense, concatenate
@@ -14,7 +15,7 @@ def inception_branches(x: SymbolicTensor, filters: int = 128) -> SymbolicTensor:
 
     Shapes: (batch, height, width, channels) -> (batch, height / 2 rounded up, width / 2 rounded up, 4 filters).
     """
-    options = {"activation": "relu", "padding": "same"}
+    options: dict[str, Any] = {"activation": "relu", "padding": "same"}
     branch_a = Conv2D(filters, 1, strides=2, **options)(x)
     branch_b = Conv2D(filters, 1, **options)(x)
     branch_b = Conv2D(filters, 3, strides=2, **options)(branch_b)

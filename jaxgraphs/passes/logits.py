@@ -58,10 +58,12 @@ def with_logits(graph: Graph, wanted: Sequence[bool]) -> tuple[Graph, tuple[Kind
     Returns: a graph whose outputs are one flat list, fed by the same variables; and for each output of `graph` the
         activation that follows its logits, or None where it has none.
     """
-    kinds = tuple(
+    kinds: tuple[Kind | None, ...] = tuple(
         final_activation(tensor) if want else None for tensor, want in zip(graph.flat_outputs, wanted, strict=True)
     )
-    targets = {tensor: kind for tensor, kind in zip(graph.flat_outputs, kinds, strict=True) if kind is not None}
+    targets: dict[SymbolicTensor, Kind] = {
+        tensor: kind for tensor, kind in zip(graph.flat_outputs, kinds, strict=True) if kind is not None
+    }
     if not targets:
         return _regraph(graph, list(graph.flat_outputs), dict(graph.names)), kinds
     new, logits, names = _rewrite(graph, targets)
@@ -106,8 +108,9 @@ def _bare(layer: Any, kind: Kind, targets: dict[SymbolicTensor, Kind]) -> _Bare:
         wanted = {tensor.index for tensor in targets if tensor.node.layer is layer}
         inner, _ = with_logits(layer, [index in wanted for index in range(len(layer.flat_outputs))])
         return _Bare(inner, kind, tuple(sorted(wanted)))
-    is_only_activation = isinstance(layer, Operation) or layer.kind in ("Activation", "Softmax")
-    return _Bare(None if is_only_activation else layer.replace(activation=None), kind, (0,))
+    if isinstance(layer, Operation) or layer.kind in ("Activation", "Softmax"):
+        return _Bare(None, kind, (0,))
+    return _Bare(layer.replace(activation=None), kind, (0,))
 
 
 def _replace_call(node: Node, bare: _Bare, new: dict[Any, Any], logits: dict[Any, Any]) -> None:

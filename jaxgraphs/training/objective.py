@@ -17,6 +17,7 @@ from jaxgraphs.passes.logits import Kind, with_logits
 from jaxgraphs.symbolic.arrays import promote
 from jaxgraphs.training import losses as loss_functions
 from jaxgraphs.training import metrics as metric_functions
+from jaxgraphs.training.balancing import Balance, balance
 from jaxgraphs.training.by_output import by_output
 from jaxgraphs.training.regularization import penalty
 
@@ -36,6 +37,7 @@ class Objective:
         metrics: for each output (name, description) pairs; `weighted_metrics` count sample weights too.
         kinds: for each output the activation that its loss undoes, or None.
         declared: the learned weights by path, with their regularisers and constraints.
+        balance: weighs the losses in the place of `weights`, where the user asks for it.
     """
 
     graph: Graph
@@ -46,13 +48,14 @@ class Objective:
     weighted_metrics: tuple[tuple[tuple[str, Any], ...], ...]
     kinds: tuple[Kind | None, ...]
     declared: Mapping[Path, Weight]
+    balance: Balance | None = None
 
     def predictions(self, outputs: Sequence[Array]) -> list[Array]:
         """The graph's own outputs among what `graph` computes."""
         return list(outputs[: len(self.names)])
 
     def loss(
-        self, outputs: Sequence[Array], masks: Sequence[Any], targets: Targets, params: Any
+        self, outputs: Sequence[Array], masks: Sequence[Any], targets: Targets, params: Any, carried: Any = None
     ) -> tuple[Array, dict[str, Array]]:
         """The weighted sum and its terms by name, for one batch.
 
@@ -60,11 +63,12 @@ class Objective:
             outputs, masks: of `graph`, flat.
             targets: what the outputs should be.
             params: of all layers, for the regularisers.
+            carried: of the balance; that before the first step where left out.
         Returns: a scalar; and each output's loss before weighting, with the penalty on weights where there is one.
         """
         parts: dict[str, Array] = {}
         total = jnp.zeros((), jnp.float32)
-        readings = self._loss_readings(outputs)
+        readings, weights = self._loss_readings(outputs), self._weights(carried)
         for index, (name, loss) in enumerate(zip(self.names, self.losses, strict=True)):
             if loss is None or targets.values[index] is None:
                 continue
@@ -72,13 +76,33 @@ class Objective:
                 readings[index], targets.values[index], targets.weights[index], masks[index], present=targets.present
             )
             parts[f"{name}_loss"] = value
-            total, term = promote(total, self.weights[index] * value)
+            total, term = promote(total, _times(weights[index], value))
             total = total + term
         penalties = penalty(self.declared, params)
         if penalties is not None:
             parts["regularization_loss"] = penalties
             total = total + penalties.astype(total.dtype)
         return total, parts
+
+    def balanced(self, total: Array, parts: Mapping[str, Array], carried: Any) -> tuple[Array, dict[str, Array]]:
+        """What `loss` gives for a whole batch, with what the balance adds: to the total, and weights to be logged."""
+        if self.balance is None:
+            return total, dict(parts)
+        carried = self.balance.init() if carried is None else carried
+        offset = self.balance.offset(carried, list(self.unweighted(parts)))
+        weights = {f"{name}_weight": weight for name, weight in self.balance.weights(carried).items()}
+        return total + offset.astype(total.dtype), {**parts, **weights}
+
+    def unweighted(self, parts: Mapping[str, Array]) -> dict[str, Array]:
+        """The losses before weighting by output name, of the outputs that have a target in the batch."""
+        return {name: parts[f"{name}_loss"] for name in self.names if f"{name}_loss" in parts}
+
+    def _weights(self, carried: Any) -> list[Any]:
+        if self.balance is None:
+            return list(self.weights)
+        weights = self.balance.weights(self.balance.init() if carried is None else carried)
+        # The balance moves its weights by rules of its own; the losses' gradients pass them by.
+        return [jax.lax.stop_gradient(weights[name]) if name in weights else 1.0 for name in self.names]
 
     def _loss_readings(self, outputs: Sequence[Array]) -> list[Array]:
         """What each loss reads: logits where it can, else the output itself."""
@@ -89,7 +113,7 @@ class Objective:
     def empty(self) -> dict[str, Any]:
         """The running sums of an epoch before its first batch."""
         zero = jnp.zeros((), jnp.float32)
-        means = {name: (zero, zero) for name in self.loss_names}
+        means = dict.fromkeys(self.loss_names, (zero, zero))
         kept = {name: metric.empty() for _, name, metric, _ in self._each_metric()}
         return {"losses": means, "metrics": kept}
 
@@ -132,10 +156,11 @@ class Objective:
 
     @property
     def loss_names(self) -> tuple[str, ...]:
-        """The losses that are logged: the sum, each output's, the penalty on weights."""
+        """The losses that are logged: the sum, each output's, the penalty on weights; and weights that move."""
         each = [f"{name}_loss" for name, loss in zip(self.names, self.losses, strict=True) if loss is not None]
         is_penalised = any(weight.regularizer is not None for weight in self.declared.values())
-        return ("loss", *each, *(["regularization_loss"] if is_penalised else []))
+        balanced = [] if self.balance is None else [f"{name}_weight" for name in self.balance.names]
+        return ("loss", *each, *(["regularization_loss"] if is_penalised else []), *balanced)
 
     def _each_metric(self) -> list[tuple[int, str, Any, bool]]:
         """(output, name in the logs, metric, whether sample weights count) of every metric."""
@@ -193,7 +218,7 @@ def bind(
 
     Args:
         loss: a Keras name, a `jg.losses` object or a function (y_true, y_pred); one, a list, or a dict by output name.
-        loss_weights: numbers likewise; 1 where left out.
+        loss_weights: numbers likewise; 1 where left out; or "uncertainty" or "gradnorm", which balance the losses.
         metrics, weighted_metrics: names or `jg.metrics` objects; a list of them for each output.
     Raises: GraphError that lists names that are not outputs, unknown losses and metrics.
     """
@@ -205,33 +230,44 @@ def bind(
             expected=f"a loss for at least one of {list(names)}",
             fix='Trainer(graph, loss="mse")',
         )
-    weights = [_weight(item) for item in by_output(loss_weights, names, "loss_weights", missing=1.0)]
-    wanted = [item is not None and any(item.on_logits(kind) is not None for kind in _ACTIVATIONS) for item in bound]
-    with_more, kinds = with_logits(graph, wanted)
-    on_logits = [item if kind is None else item.on_logits(kind) for item, kind in zip(bound, kinds, strict=True)]
-    lost = [item is not None and new is None for item, new in zip(bound, on_logits, strict=True)]
-    if any(lost):
-        # A loss of one activation behind another, such as a binary one on a softmax, reads the output itself.
-        with_more, kinds = with_logits(graph, [want and not gone for want, gone in zip(wanted, lost, strict=True)])
-        on_logits = [item if kind is None else item.on_logits(kind) for item, kind in zip(bound, kinds, strict=True)]
-    specs = [tensor.spec for tensor in graph.flat_outputs]
+    way = loss_weights if isinstance(loss_weights, str) else None
+    given = None if way else loss_weights
+    weights = [_weight(item) for item in by_output(given, names, "loss_weights", missing=1.0)]
+    with_more, on_logits, kinds = _on_logits(graph, bound)
     return Objective(
         with_more,
         names,
-        tuple(on_logits),
+        on_logits,
         tuple(weights),
-        *(
-            tuple(
-                tuple(metric_functions.bind(item, spec, loss=original) for item in _listed(given))
-                for given, spec, original in zip(
-                    by_output(_nested(these, names), names, what), specs, bound, strict=True
-                )
-            )
-            for these, what in ((metrics, "metrics"), (weighted_metrics, "weighted_metrics"))
-        ),
+        _metrics(graph, bound, metrics, "metrics"),
+        _metrics(graph, bound, weighted_metrics, "weighted_metrics"),
         kinds,
         learned(with_more),
+        balance(way, with_more, names, on_logits) if way else None,
     )
+
+
+def _on_logits(graph: Graph, losses: Sequence[Any]) -> tuple[Graph, tuple[Any, ...], tuple[Kind | None, ...]]:
+    """The graph with the logits that losses can read, those losses, and the activations that they undo."""
+    _, ends = with_logits(graph, [loss is not None for loss in losses])
+    # A loss of one activation behind another, such as a binary one on a softmax, reads the output itself.
+    read = [None if kind is None else loss.on_logits(kind) for loss, kind in zip(losses, ends, strict=True)]
+    with_more, kinds = with_logits(graph, [loss is not None for loss in read])
+    return with_more, tuple(new or own for new, own in zip(read, losses, strict=True)), kinds
+
+
+def _metrics(graph: Graph, losses: Sequence[Any], given: Any, what: str) -> tuple[tuple[tuple[str, Any], ...], ...]:
+    """The metrics of each output with their names."""
+    each = by_output(_nested(given, graph.output_names), graph.output_names, what)
+    return tuple(
+        tuple(metric_functions.bind(metric, tensor.spec, loss=loss) for metric in _listed(metrics))
+        for metrics, tensor, loss in zip(each, graph.flat_outputs, losses, strict=True)
+    )
+
+
+def _times(weight: Any, value: Array) -> Array:
+    """The product in the loss' own dtype."""
+    return (weight.astype(value.dtype) if hasattr(weight, "astype") else weight) * value
 
 
 def _nested(metrics: Any, names: Sequence[str]) -> Any:
