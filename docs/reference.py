@@ -17,10 +17,11 @@ MODULES = {
     "jaxgraphs.training.losses": "Losses",
     "jaxgraphs.training.metrics": "Metrics",
     "jaxgraphs.training.optimizers": "Optimizers",
+    "jaxgraphs.training.sharding": "Sharding",
     "jaxgraphs.data": "Data",
 }
 # Of these the methods are for users too; of a layer it is the arguments that matter.
-_WITH_METHODS = {"Graph", "Trainer", "History", "TrainState", "Callback", "Run", "SymbolicTensor"}
+_WITH_METHODS = {"Graph", "Trainer", "History", "TrainState", "Callback", "Run", "SymbolicTensor", "Ensemble", "Table"}
 _FIELD = re.compile(r"(Args|Call|Returns|Raises|References?|Shapes?|Yields): ?(.*)")
 _ARGUMENT = re.compile(r"([\w*., ]+?): (.*)")
 _LITERAL = re.compile(r"(``.+?``|`[^`]+`)")
@@ -37,8 +38,14 @@ def page(module: str, title: str) -> Iterator[str]:
     """The lines of one page: each public name with its docstring."""
     home = importlib.import_module(module)
     yield from (title, "=" * len(title), "", (home.__doc__ or "").strip().split("\n\n")[0], "")
-    for name in home.__all__:
+    for name in names_of(home):
         yield from _entry(home, module, name)
+
+
+def names_of(home: ModuleType) -> list[str]:
+    """The public names of a module: what it says, or else the classes and functions that are written in it."""
+    written = [name for name, thing in vars(home).items() if getattr(thing, "__module__", "") == home.__name__]
+    return list(getattr(home, "__all__", [name for name in written if not name.startswith("_")]))
 
 
 def _entry(home: ModuleType, module: str, name: str) -> Iterator[str]:
