@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jaxgraphs.layers.wrap import layer
     from jaxgraphs.symbolic.node import Input, SymbolicTensor
     from jaxgraphs.training import callbacks, losses, metrics, optimizers, sharding
+    from jaxgraphs.training.buckets import Buckets
     from jaxgraphs.training.checkpoint import Checkpoints
     from jaxgraphs.training.ensemble import ensemble
     from jaxgraphs.training.history import History
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from jaxgraphs.training.trainer import Trainer
 
 _HOMES = {
+    "Buckets": "jaxgraphs.training.buckets",
     "Checkpoints": "jaxgraphs.training.checkpoint",
     "DTypeMismatchError": "jaxgraphs.errors",
     "Graph": "jaxgraphs.graph.graph",
@@ -75,6 +77,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "Buckets",
     "Checkpoints",
     "DTypeMismatchError",
     "Graph",
