@@ -187,7 +187,7 @@ def _graph(graph: Any) -> Any:
     """The graph's description; None where it holds functions that no text can name."""
     try:
         return json.loads(graph.to_json())
-    except (GraphError, AttributeError):
+    except GraphError:
         return None
 
 
