@@ -87,8 +87,8 @@ class BatchNormalization(Layer):
         moving = {name: weights[name].astype(wide.dtype).reshape(shape) for name in ("mean", "var")}
         if not context.train:
             return self._normalise_by(weights, wide, moving).astype(x.dtype)
-        counts = _counts(wide, (context.mask, context.present))
-        batch = _moments(wide, tuple(axis for axis in range(x.ndim) if axis != channel), counts, context.axis)
+        counts, more = _counts(wide, (context.mask, context.present)), 0.0 if context.mask is None else _TINY
+        batch = _moments(wide, tuple(axis for axis in range(x.ndim) if axis != channel), counts, more, context.axis)
         state = {name: self.momentum * moving[name] + (1 - self.momentum) * batch[name] for name in moving}
         carried = {name: value.reshape(-1).astype(weights[name].dtype) for name, value in state.items()}
         return Stateful(self._normalise_by(weights, wide, batch).astype(x.dtype), carried)
@@ -140,10 +140,11 @@ def _counts(x: Array, masks: Sequence[Array | None]) -> Array | None:
     return jnp.broadcast_to(reduce(jnp.logical_and, known), x.shape) if known else None
 
 
-def _moments(x: Array, axes: tuple[int, ...], counts: Array | None, over: str | None) -> dict[str, Array]:
+def _moments(x: Array, axes: tuple[int, ...], counts: Array | None, more: float, over: str | None) -> dict[str, Array]:
     """Mean and biased variance along `axes`, which stay with size 1, of the numbers that count.
 
     Args:
+        more: what is added to their number.
         over: the devices' axis that has the batch's other rows, or None.
     """
     if counts is None and over is None:
@@ -157,6 +158,6 @@ def _moments(x: Array, axes: tuple[int, ...], counts: Array | None, over: str | 
         summed = jnp.sum(values, axes, keepdims=True)
         return summed if over is None else lax.psum(summed, over)
 
-    count = total(counted(jnp.ones_like(x))) + (0 if counts is None else _TINY)
+    count = jnp.maximum(total(counted(jnp.ones_like(x))) + more, _TINY)
     mean = total(counted(x)) / count
     return {"mean": mean, "var": total(jnp.square(counted(x - mean))) / count}

@@ -116,7 +116,8 @@ class Ensemble:
         """How much the members differ, by output name."""
         each = jax.tree.leaves(self.members.predict(state, x, batch_size=batch_size))
         kinds = [final_activation(tensor) for tensor in self.graph.flat_outputs]
-        return {name: _diversity(*pair) for name, *pair in zip(self.graph.output_names, each, kinds, strict=True)}
+        triples = zip(self.graph.output_names, each, kinds, strict=True)
+        return {name: _diversity(np.asarray(leaf), kind) for name, leaf, kind in triples}
 
 
 def ensemble(graph: Graph, n: int, **options: Any) -> Ensemble:

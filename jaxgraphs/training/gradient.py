@@ -17,6 +17,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxgraphs.graph.module import updated
 from jaxgraphs.graph.run import Wrap, run_graph
 from jaxgraphs.symbolic.context import Context
+from jaxgraphs.training.balancing import COLLECTION
 from jaxgraphs.training.batch import Batch, combine
 from jaxgraphs.training.losses.loss import Loss
 from jaxgraphs.training.losses.reduction import reduce
@@ -125,7 +126,7 @@ def forward(
     # Losses and metrics of half-precision outputs are computed in float32.
     outputs = widened(jax.tree.leaves(ran.outputs))
     masks = jax.tree.leaves(ran.masks, is_leaf=lambda leaf: leaf is None)
-    total, parts = objective.loss(outputs, masks, batch.targets, params)
+    total, parts = objective.loss(outputs, masks, batch.targets, params, model_state.get(COLLECTION))
     for extra in ran.losses:
         total = total + share * extra.astype(total.dtype)
     changed = updated(variables, ran)
@@ -249,7 +250,7 @@ def _with_penalties(objective: Objective, find: Callable[..., Found]) -> Callabl
     """`find`, and the penalties on weights, once for all parts."""
 
     def gradient(learned: PyTree, fixed: PyTree, model_state: PyTree, batch: Batch, key: Array, scale: Any) -> Found:
-        gradients, (total, terms, *rest) = find(learned, fixed, model_state, batch, key, scale)
+        gradients, (total, terms, state, outputs, masks) = find(learned, fixed, model_state, batch, key, scale)
 
         def penalty_of(learned: PyTree) -> tuple[Array, Array]:
             value = penalty(objective.declared, combine(learned, fixed))
@@ -257,10 +258,11 @@ def _with_penalties(objective: Objective, find: Callable[..., Found]) -> Callabl
             return value if scale is None else value * scale.astype(value.dtype), value
 
         if all(weight.regularizer is None for weight in objective.declared.values()):
-            return gradients, (total, terms, *rest)
+            return gradients, (total, terms, state, outputs, masks)
         more, value = jax.grad(penalty_of, has_aux=True)(learned)
         gradients = jax.tree.map(lambda a, b: a + b.astype(a.dtype), gradients, more)
-        return gradients, (total + value.astype(total.dtype), terms | {"regularization_loss": value}, *rest)
+        terms = terms | {"regularization_loss": value}
+        return gradients, (total + value.astype(total.dtype), terms, state, outputs, masks)
 
     return gradient
 

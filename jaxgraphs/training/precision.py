@@ -77,7 +77,7 @@ def check_precision(precision: Precision) -> dict[str, str]:
             raise GraphTypeError("`precision` is the name of a dtype.", received=repr(dtype), fix='"bfloat16"')
         if dtype not in POLICIES:
             raise GraphValueError(f"There is no precision {dtype!r}.", fix=did_you_mean(dtype, list(POLICIES)))
-    if "float64" in table.values() and not jax.config.jax_enable_x64:
+    if "float64" in table.values() and jax.dtypes.canonicalize_dtype("float64") != jnp.float64:
         raise GraphValueError(
             "JAX has float64 turned off, so that nothing can be computed in it.",
             received="precision='float64'",
@@ -144,8 +144,8 @@ def scaled(optimizer: optax.GradientTransformation) -> optax.GradientTransformat
             jnp.asarray(FIRST_SCALE, jnp.float32), zero, jnp.zeros_like(zero), jnp.asarray(True), optimizer.init(params)
         )
 
-    def update(gradients: PyTree, state: ScaledState, params: PyTree = None) -> tuple[PyTree, ScaledState]:
-        plain = jax.tree.map(lambda g: g / state.scale.astype(g.dtype), gradients)
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
+        plain = jax.tree.map(lambda g: g / state.scale.astype(g.dtype), updates)
         finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(plain)] or [jnp.asarray(True)]))
         change, inner = optimizer.update(plain, state.inner, params)
         change = jax.tree.map(lambda c: jnp.where(finite, c, jnp.zeros_like(c)), change)
@@ -190,7 +190,7 @@ def _moved(state: ScaledState, finite: Array, inner: PyTree) -> ScaledState:
 
 def _linen_with_dtype(layer: LinenLayer, dtype: str) -> LinenLayer:
     """A Flax module says by two attributes what it computes in and what its params are; not every module has them."""
-    changes = {"dtype": jnp.dtype(dtype)} if _is_open(layer.linen, "dtype") else {}
+    changes: dict[str, Any] = {"dtype": jnp.dtype(dtype)} if _is_open(layer.linen, "dtype") else {}
     if dtype == "float64" and hasattr(layer.linen, "param_dtype"):
         changes["param_dtype"] = jnp.dtype(dtype)
     return layer.replace(linen=layer.linen.clone(**changes)) if changes else layer

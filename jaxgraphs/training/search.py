@@ -28,7 +28,7 @@ class Reporting(Callback):
     monitor: str
     value: float | None = None
 
-    def on_epoch_end(self, run: Run) -> Action:
+    def on_epoch_end(self, run: Run) -> Action | None:
         """Reports the epoch's value."""
         if self.monitor not in run.logs:
             raise GraphValueError(

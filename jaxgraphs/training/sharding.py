@@ -56,8 +56,8 @@ class LargestAlong:
         return PartitionSpec(*(self.mesh_axis if index == place else None for index in range(len(shape))))
 
 
-Rules = Mapping[str, PartitionSpec | Along | LargestAlong]
-"""Pattern of params' paths -> layout; the first that fits counts, and what none fits is whole on each device."""
+Rules = Mapping[str, Any]
+"""Pattern of params' paths -> PartitionSpec, Along or LargestAlong; the first that fits counts, else it is whole."""
 
 
 def make_mesh(devices: Sequence[jax.Device] | None = None, **axes: int) -> Mesh:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from jaxgraphs.errors import GraphTypeError, did_you_mean
+from jaxgraphs.errors import GraphTypeError, GraphValueError, did_you_mean
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.training.history import History
 from jaxgraphs.training.trainer import Trainer
@@ -23,12 +23,15 @@ Build = Callable[..., Graph]
 class _Estimator(BaseEstimator):
     """What the two share; see `Classifier`."""
 
+    _default_loss: ClassVar[str]
+
     def __init__(
         self,
         build: Build,
         *,
         optimizer: Any = "adam",
         loss: Any = None,
+        learning_rate: float | None = None,
         epochs: int = 10,
         batch_size: int = 32,
         random_state: Any = 0,
@@ -38,6 +41,7 @@ class _Estimator(BaseEstimator):
         self.build = build
         self.optimizer = optimizer
         self.loss = loss
+        self.learning_rate = learning_rate
         self.epochs = epochs
         self.batch_size = batch_size
         self.random_state = random_state
@@ -65,7 +69,8 @@ class _Estimator(BaseEstimator):
 
     def __getstate__(self) -> Any:
         # Compiled steps are not pickled; they are made anew.
-        return {name: value for name, value in super().__getstate__().items() if name != "trainer_"}
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "trainer_"}
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
@@ -82,7 +87,10 @@ class _Estimator(BaseEstimator):
             )
 
     def _make_trainer(self, graph: Graph) -> Trainer:
-        return Trainer(graph, self.optimizer, self.loss or self._default_loss)
+        optimizer = self.optimizer
+        if self.learning_rate is not None:
+            optimizer = {"class_name": optimizer, "config": {"learning_rate": self.learning_rate}}
+        return Trainer(graph, optimizer, self.loss or self._default_loss)
 
     def _train(self, x: np.ndarray, y: np.ndarray, outputs: int, sample_weight: Any) -> Self:
         options = {name: getattr(self, name) for name in self._options}
@@ -90,6 +98,8 @@ class _Estimator(BaseEstimator):
         self.trainer_ = self._make_trainer(self.graph_)
         state = self.trainer_.init(jax.random.key(_seed(self.random_state)))
         weights = None if sample_weight is None else np.asarray(sample_weight, np.float32)
+        if weights is not None and not weights.any():
+            raise GraphValueError("Sample weights are all zero: there is nothing to learn from.")
         state, history = self.trainer_.fit(
             state,
             x,
@@ -116,7 +126,9 @@ class Classifier(ClassifierMixin, _Estimator):
     Args:
         build: ``build(shape, classes, **options) -> Graph``: `shape` is one example's, and `options` are the further
             arguments given here, which searches may set as any others. It must be a function of a module to be pickled.
-        optimizer, loss: as for Trainer; the loss is the cross-entropy where left out.
+        optimizer, loss: as for Trainer; the loss is the cross-entropy where left out. Names can be pickled, Optax'
+            transformations cannot.
+        learning_rate: of an optimizer given by name; its own where left out.
         epochs, batch_size, verbose: as for `Trainer.fit`.
         random_state: a seed, a NumPy RandomState, or None.
         options: for `build`.

@@ -31,8 +31,8 @@ def separable(count=24):
 def test_a_search_over_what_builds_the_graph():  # oracle: scikit-learn's own search and score
     x, y = separable()
     search = RandomizedSearchCV(
-        Classifier(linear_classifier, optimizer=jg.optimizers.adam(0.1), batch_size=24),
-        {"units": [2, 3], "epochs": [15]},
+        Classifier(linear_classifier, batch_size=24, epochs=15),
+        {"units": [2, 3], "learning_rate": [0.1]},
         n_iter=2,
         cv=2,
         random_state=0,

@@ -40,7 +40,7 @@ def by_pattern(table: Mapping[str, Any], default: Any = None) -> optax.GradientT
             received=repr(table),
             fix='by_pattern({"base*": jg.optimizers.adam(1e-5)}, default="adam")',
         )
-    groups = {pattern: get(optimizer) for pattern, optimizer in table.items()}
+    groups: dict[Any, optax.GradientTransformation] = {pattern: get(optimizer) for pattern, optimizer in table.items()}
     groups[_OTHERS] = optax.set_to_zero() if default is None else get(default)
 
     def labels(params: PyTree) -> PyTree:
@@ -85,8 +85,8 @@ def averaged(optimizer: Any, decay: float = 0.999) -> optax.GradientTransformati
     def init(params: PyTree) -> AveragedState:
         return AveragedState(jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), params), inner.init(params))
 
-    def update(gradients: PyTree, state: AveragedState, params: PyTree = None) -> tuple[PyTree, AveragedState]:
-        change, inner_state = inner.update(gradients, state.inner, params)
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
+        change, inner_state = inner.update(updates, state.inner, params)
         after = optax.apply_updates(params, change)
         average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, after)
         return change, AveragedState(average, inner_state)
@@ -136,7 +136,7 @@ def clipped_by(
 def _clip_each(limit: float) -> optax.GradientTransformation:
     """Each array held within a norm, as Keras' clipnorm; Optax' clip_by_block_rms goes by the mean."""
 
-    def update(gradients: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
-        return jax.tree.map(lambda g: g * (limit / jnp.maximum(jnp.linalg.norm(g.ravel()), limit)), gradients), state
+    def update(updates: PyTree, state: Any, params: PyTree = None) -> tuple[PyTree, Any]:
+        return jax.tree.map(lambda g: g * (limit / jnp.maximum(jnp.linalg.norm(g.ravel()), limit)), updates), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
