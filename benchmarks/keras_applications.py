@@ -52,7 +52,7 @@ def build(name: str):
 
 
 def compare(name: str) -> tuple[int, bool, float]:
-    """How many weights, whether Keras counts as many of each kind, and the largest error relative to the largest output."""
+    """The number of weights, whether Keras counts as many of each kind, and the largest error beside the largest output."""
     model, pictures = build(name)
     expected = np.asarray(model.predict(pictures, verbose=0))
     graph, variables = from_keras(model)
@@ -78,10 +78,8 @@ def main(names: list[str]) -> int:
             print(f"{name:<20} {type(problem).__name__}: {problem}", flush=True)
             continue
         failures += not agrees or error > 1e-5
-        print(
-            f"{name:<20}{params:>12,}{'same' if agrees else 'differ':>8}{error:>10.1e}{time.perf_counter() - start:>9.1f}",
-            flush=True,
-        )
+        counts, seconds = "same" if agrees else "differ", time.perf_counter() - start
+        print(f"{name:<20}{params:>12,}{counts:>8}{error:>10.1e}{seconds:>9.1f}", flush=True)
     return min(failures, 1)
 
 

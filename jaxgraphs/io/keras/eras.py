@@ -1,4 +1,4 @@
-"""Arrays of older Kerases in today's layout: kernels turned round, gates joined and reordered, biases of CuDNN added up."""
+"""Arrays of older Kerases in today's layout: kernels turned, gates joined, biases added up."""
 
 from __future__ import annotations
 

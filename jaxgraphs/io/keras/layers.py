@@ -29,17 +29,11 @@ LAYERS: Mapping[str, type] = {name: kind for name, kind in _CATALOGUE.items() if
 # Arguments that say nothing about what a layer computes, or that the catalogue decides for itself.
 _SILENT = frozenset(
     (
-        *("name", "trainable", "dtype", "batch_input_shape", "input_shape", "batch_shape", "input_dtype"),
-        *("input_length"),
-        *("implementation", "consume_less", "time_major", "ragged", "sparse", "fused", "renorm_clipping"),
-        *("renorm_momentum"),
-        *("quantization_config", "autocast", "seed", "use_cudnn", "flash_attention", "synchronized", "mode"),
-        *("data_format_"),
-        *("build_config", "registered_name", "module", "batch_size", "lora_rank", "lora_alpha", "rng_type"),
-        *("seed_generator"),
-        *("supports_masking", "depthwise_initializer_", "kernel_dim1", "keras_version", "optional", "input_spec"),
-        *("zero_debias"),
-        *("num_elements", "shared_object_id", "states", "reset_after_", "output_shape_type", "bounding_box_format"),
+        *("batch_input_shape", "input_shape", "batch_shape", "input_dtype", "input_length", "batch_size"),
+        *("implementation", "consume_less", "time_major", "ragged", "sparse", "fused", "use_cudnn", "flash_attention"),
+        *("renorm_clipping", "renorm_momentum", "synchronized", "mode", "quantization_config", "autocast", "states"),
+        *("registered_name", "module", "shared_object_id", "build_config", "lora_rank", "lora_alpha"),
+        *("supports_masking", "bounding_box_format"),
     )
 )
 _EMPTY: tuple[Any, ...] = (None, False, [], {}, "", 0, 0.0)
@@ -338,7 +332,7 @@ _AUGMENTATIONS = (
     *("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness"),
     *("RandomErasing", "RandomColorJitter", "RandomHue", "RandomSaturation", "RandomSharpness", "RandomShear"),
     *("RandomGrayscale", "RandomInvert", "RandomPosterization", "RandomPerspective", "RandomGaussianBlur"),
-    *("RandomElasticTransform"),
+    "RandomElasticTransform",
 )
 
 _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {

@@ -1,6 +1,6 @@
 """Operators and functions recorded in models as layers: `keras.ops`, and the TFOpLambda and kin of tf.keras.
 
-One table from names to pure functions. Each takes what Keras' function takes; broadcasting and promotion are spelled out.
+One table from names to pure functions, which take what Keras' take; broadcasting and promotion are spelled out.
 """
 
 from __future__ import annotations
@@ -383,7 +383,7 @@ _RENAMED: Mapping[str, Mapping[str, str]] = {
 
 
 def keras_operation(name: str, config: Mapping[str, Any]) -> Function | None:
-    """The function of a class of `keras.ops` with the arguments that its configuration binds; None where it is not known."""
+    """The function of a class of `keras.ops`, its configured arguments bound; None where it is not known."""
     function = OPERATIONS.get(name)
     if function is None:
         return None
@@ -436,7 +436,7 @@ def call_as_tensorflow(function: Function, known: str, *args: Any, **kwargs: Any
 
 
 def node_operation(config: Mapping[str, Any]) -> tuple[str, Function | None, Mapping[int, Any]]:
-    """The operation of a TensorFlowOpLayer of TensorFlow 2.0 to 2.3, its function, and the constants among its operands."""
+    """The operation of a TensorFlowOpLayer (TensorFlow 2.0 to 2.3), its function, and its constant operands."""
     node, constants = config.get("node_def"), config.get("constants") or {}
     if isinstance(node, str):
         from jaxgraphs.io.keras.texts import parse

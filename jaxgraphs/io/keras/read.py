@@ -42,7 +42,8 @@ def from_keras(source: Any, custom_objects: Mapping[str, Any] | None = None) -> 
     Raises: GraphError when the source is no such model, when it asks for more than is safe, or, once for all places,
         when it names something that is not known.
 
-    >>> config = '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"units": 3, "batch_input_shape": [null, 4]}}]}}'
+    >>> dense = {"class_name": "Dense", "config": {"units": 3, "batch_input_shape": [None, 4]}}
+    >>> config = {"class_name": "Sequential", "config": {"layers": [dense]}}
     >>> graph, variables = from_keras(config)
     >>> graph.apply(variables, jax.numpy.ones((2, 4))).shape
     (2, 3)

@@ -1,4 +1,4 @@
-"""Arrays of a file, or of a live model, brought into a graph's variables; shapes are compared before anything is read."""
+"""Arrays of a file, or of a live model, as a graph's variables; shapes are compared before anything is read."""
 
 from __future__ import annotations
 
