@@ -60,7 +60,7 @@ Rules = Mapping[str, Any]
 """Pattern of params' paths -> PartitionSpec, Along or LargestAlong; the first that fits counts, else it is whole."""
 
 
-def make_mesh(devices: Sequence[jax.Device] | None = None, **axes: int) -> Mesh:
+def make_mesh(devices: Sequence[Any] | None = None, **axes: int) -> Mesh:
     """A mesh of devices with named axes.
 
     Args:
