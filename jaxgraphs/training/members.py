@@ -80,8 +80,8 @@ class Members:
 
     def init_from(self, keys: Array) -> TrainState:
         """The same from one key for each member."""
-        graph, optimizer = self.trainer.objective.graph, self.trainer.optimizer
-        state = jax.vmap(lambda key: init_state(graph, optimizer, key, None))(keys)
+        objective, optimizer = self.trainer.objective, self.trainer.optimizer
+        state = jax.vmap(lambda key: init_state(objective, optimizer, key, None))(keys)
         rates = [member.learning_rate for member in self.members]
         if any(rate is not None for rate in rates):
             # The optimizer's own state says which number a rate is; each member's replaces it.

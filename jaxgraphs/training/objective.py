@@ -95,7 +95,7 @@ class Objective:
 
     def unweighted(self, parts: Mapping[str, Array]) -> dict[str, Array]:
         """The losses before weighting by output name, of the outputs that have a target in the batch."""
-        return {name: parts[f"{name}_loss"] for name in self.names if f"{name}_loss" in parts}
+        return {name: parts[f"{name}_loss"].astype(jnp.float32) for name in self.names if f"{name}_loss" in parts}
 
     def _weights(self, carried: Any) -> list[Any]:
         if self.balance is None:

@@ -14,14 +14,18 @@ from jaxgraphs.graph.count import trainable_mask
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.run import run_graph
 from jaxgraphs.symbolic.context import Context
+from jaxgraphs.training.balancing import COLLECTION
 from jaxgraphs.training.batch import Batch, combine, partition
 from jaxgraphs.training.gradient import Way, forward, make_gradient
+from jaxgraphs.training.norms import gradient_norms
 from jaxgraphs.training.objective import Objective
 from jaxgraphs.training.precision import kept_where_skipped, loss_scale, widened
 from jaxgraphs.training.regularization import constrain
 
 Array = jax.Array
 PyTree = Any
+# Beside the layers' names in what the optimizer moves; no layer's name has a slash.
+_WEIGHTS = "objective/weights"
 
 
 @jax.tree_util.register_dataclass
@@ -32,7 +36,7 @@ class TrainState:
     Args:
         step: how many steps were made, an int32 scalar.
         params: what is learned, by layer and name.
-        model_state: what layers carry, such as batch statistics, by collection.
+        model_state: what layers carry, such as batch statistics, by collection; and what balances losses, where asked.
         opt_state: the optimizer's, learning rate included.
         key: from which each step's random keys are derived.
     """
@@ -54,15 +58,19 @@ class TrainState:
 
 
 def init_state(
-    graph: Graph, optimizer: optax.GradientTransformation, key: Array, variables: Mapping[str, Any] | None
+    objective: Objective, optimizer: optax.GradientTransformation, key: Array, variables: Mapping[str, Any] | None
 ) -> TrainState:
     """The state before the first step: fresh arrays, or those given."""
+    graph = objective.graph
     init_key, run_key = jax.random.split(key)
     variables = graph.init(init_key) if variables is None else variables
     params = variables.get("params", {})
     model_state = {name: tree for name, tree in variables.items() if name != "params"}
+    if objective.balance is not None:
+        model_state = {COLLECTION: objective.balance.init(), **model_state}
     learned, _ = partition(params, trainable_mask(graph, params))
-    return TrainState(jnp.zeros((), jnp.int32), params, model_state, optimizer.init(learned), run_key)
+    opt_state = optimizer.init(_with_weights(objective, learned, model_state))
+    return TrainState(jnp.zeros((), jnp.int32), params, model_state, opt_state, run_key)
 
 
 def make_train_step(
@@ -79,16 +87,43 @@ def make_train_step(
         learned, fixed = partition(state.params, trainable_mask(objective.graph, state.params))
         key = jax.random.fold_in(state.key, state.step)
 
-        found = gradient(learned, fixed, state.model_state, batch, key, loss_scale(state.opt_state))
+        scale = loss_scale(state.opt_state)
+        found = gradient(learned, fixed, state.model_state, batch, key, scale)
         gradients, (total, parts, model_state, outputs, masks) = found
-        changes, opt_state = optimizer.update(gradients, state.opt_state, learned)
-        params = constrain(objective.declared, combine(optax.apply_updates(learned, changes), fixed))
+        total, parts = objective.balanced(total, parts, state.model_state.get(COLLECTION))
+        gradients = _with_slopes(objective, gradients, state.model_state, parts, scale)
+        moved = _with_weights(objective, learned, state.model_state)
+        changes, opt_state = optimizer.update(gradients, state.opt_state, moved)
+        moved = optax.apply_updates(moved, changes)
+        if objective.balance is not None:
+            norms = gradient_norms(objective, learned, fixed, state.model_state, batch, key)
+            carried = state.model_state[COLLECTION]
+            carried = objective.balance.moved(carried, moved.pop(_WEIGHTS), objective.unweighted(parts), norms)
+            model_state = {**model_state, COLLECTION: carried}
+        params = constrain(objective.declared, combine(moved, fixed))
         model_state = kept_where_skipped(opt_state, model_state, state.model_state)
         sums = objective.accumulate(sums, total, parts, outputs, masks, batch.targets)
         state = TrainState(state.step + 1, params, model_state, opt_state, state.key)
         return state, sums, objective.logs(sums)
 
     return train_step
+
+
+def _with_weights(objective: Objective, learned: PyTree, model_state: Mapping[str, Any]) -> PyTree:
+    """What the optimizer moves: params, and the loss weights that are learned with them."""
+    if objective.balance is None:
+        return learned
+    return {**learned, _WEIGHTS: objective.balance.learned(model_state[COLLECTION])}
+
+
+def _with_slopes(
+    objective: Objective, gradients: PyTree, model_state: Mapping[str, Any], parts: Mapping[str, Array], scale: Any
+) -> PyTree:
+    """The gradients to what `_with_weights` gives."""
+    if objective.balance is None:
+        return gradients
+    slopes = objective.balance.gradients(model_state[COLLECTION], objective.unweighted(parts))
+    return {**gradients, _WEIGHTS: slopes if scale is None else jax.tree.map(lambda slope: slope * scale, slopes)}
 
 
 def make_many_steps(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -111,6 +146,7 @@ def make_eval_step(objective: Objective) -> Callable[..., Any]:
     def eval_step(variables: Mapping[str, Any], sums: PyTree, batch: Batch) -> PyTree:
         state = {name: tree for name, tree in variables.items() if name != "params"}
         _, (total, parts, _, outputs, masks) = forward(objective, variables["params"], state, batch, train=False)
+        total, parts = objective.balanced(total, parts, state.get(COLLECTION))
         return objective.accumulate(sums, total, parts, outputs, masks, batch.targets)
 
     return eval_step

@@ -48,7 +48,8 @@ class Trainer:
         optimizer: a Keras name, with Keras' hyper-parameters, or an `optax.GradientTransformation`.
         loss: one loss, a list in output order, or a dict by output name; Keras names, `jg.losses` objects or functions
             (y_true, y_pred). Outputs that end in softmax or sigmoid are trained from their logits.
-        loss_weights: numbers likewise; the total is the weighted sum.
+        loss_weights: numbers likewise; the total is the weighted sum. Or "uncertainty" or "gradnorm", which balance
+            losses of unlike scale: learned as in Kendall et al. (2018), or by gradients as in Chen et al. (2018).
         metrics, weighted_metrics: names, `jg.metrics` objects or functions; a list of them for each output.
         mesh: devices to train on, such as `jg.sharding.make_mesh()`; a batch's rows lie along its axis "data".
         strategy: "jit": the compiler spreads the step over the mesh; "pmap": each device computes its rows by itself.
@@ -121,7 +122,7 @@ class Trainer:
         """
         if variables is not None:
             variables = self.plan.variables(self.objective.graph, jax.tree.map(jnp.array, dict(variables)))
-        return self.plan.place(init_state(self.objective.graph, self.optimizer, key, variables))
+        return self.plan.place(init_state(self.objective, self.optimizer, key, variables))
 
     def train_step(self, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         """One step of the optimizer; compiled once. The memory of `state` is reused: go on with the state returned.
