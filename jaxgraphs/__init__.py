@@ -29,16 +29,18 @@ if TYPE_CHECKING:
     from jaxgraphs.io.keras.write import to_keras_weights
     from jaxgraphs.layers.wrap import layer
     from jaxgraphs.symbolic.node import Input, SymbolicTensor
-    from jaxgraphs.training import callbacks, losses, metrics, optimizers, sharding
+    from jaxgraphs.training import callbacks, losses, metrics, optimizers, sharding, sklearn
     from jaxgraphs.training.buckets import Buckets
     from jaxgraphs.training.checkpoint import Checkpoints
     from jaxgraphs.training.ensemble import ensemble
     from jaxgraphs.training.history import History
+    from jaxgraphs.training.search import search
     from jaxgraphs.training.step import TrainState
     from jaxgraphs.training.sweep import sweep
     from jaxgraphs.training.trainer import Trainer
 
 _HOMES = {
+    "search": "jaxgraphs.training.search",
     "Buckets": "jaxgraphs.training.buckets",
     "Checkpoints": "jaxgraphs.training.checkpoint",
     "DTypeMismatchError": "jaxgraphs.errors",
@@ -66,6 +68,7 @@ _HOMES = {
     "unfreeze": "jaxgraphs.graph.rewrite",
 }
 _MODULES = {
+    "sklearn": "jaxgraphs.training.sklearn",
     "sharding": "jaxgraphs.training.sharding",
     "callbacks": "jaxgraphs.training.callbacks",
     "data": "jaxgraphs.data",
@@ -107,7 +110,9 @@ __all__ = [
     "models",
     "optimizers",
     "save",
+    "search",
     "sharding",
+    "sklearn",
     "sweep",
     "to_keras_weights",
     "unfreeze",

@@ -110,7 +110,7 @@ class Loop:
             self.feed.go_to(found.data)
         last = found.epoch if found.begun else max(found.epoch - 1, 0)
         self.run = dataclasses.replace(
-            self.run, state=found.state, epoch=last, history=self.history.history, resumed=True
+            self.run, state=self.trainer.plan.place(found.state), epoch=last, history=self.history.history, resumed=True
         )
 
     def _epochs(self) -> None:

@@ -100,7 +100,7 @@ def keras_answering():
         keras.layers.Embedding(40, 6, name="embedding")(text),
         keras.layers.Embedding(30, 6, name="embedding_1")(question),
     )
-    story, asked = keras.layers.LSTM(5, name="lstm_1")(embedded[0]), keras.layers.LSTM(5, name="lstm")(embedded[1])
+    story, asked = keras.layers.LSTM(5, name="lstm")(embedded[0]), keras.layers.LSTM(5, name="lstm_1")(embedded[1])
     merged = keras.layers.Concatenate(name="concatenate")([story, asked])
     answer = keras.layers.Dense(11, activation="softmax", name="answer")(merged)
     return keras.Model([text, question], answer)
