@@ -63,7 +63,7 @@ class EarlyStopping(Monitor):
         value = self.value(run)
         if value is None or run.epoch < self.start_from_epoch:
             return None
-        if self.best_weights is None:
+        if self.restore_best_weights and self.best_weights is None:
             self._keep(run)
         self.wait += 1
         if self.is_better(run, value, self.best):

@@ -8,7 +8,7 @@ import pytest
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.layers.core import Dense
 from jaxgraphs.symbolic.node import Input
-from jaxgraphs.training.callbacks import EarlyStopping
+from jaxgraphs.training.callbacks import EarlyStopping, Run, Stop
 from jaxgraphs.training.trainer import Trainer
 from tests.training.callbacks.sequences import drive, drive_keras, sequence
 
@@ -66,3 +66,10 @@ def test_fit_ends_with_the_best_weights():  # oracle: the weights that a callbac
 def test_verbose(capsys):  # oracle: the words
     drive(lambda: EarlyStopping(monitor="loss", restore_best_weights=True, verbose=1), [0.1, 0.2])
     assert capsys.readouterr().out == "Epoch 2: early stopping\nRestoring the weights of the best epoch: 1\n"
+
+
+def test_message_names_the_best_epoch():  # oracle: the least of the values, by hand
+    callback, last = EarlyStopping(monitor="loss", patience=2), None
+    for epoch, value in enumerate([0.5, 0.25, 0.4, 0.3]):
+        last = callback.on_epoch_end(Run(None, None, None, epoch=epoch, logs={"loss": value}))
+    assert last == Stop("early stopping: loss was best, 0.25, in epoch 2")
