@@ -258,7 +258,7 @@ def test_a_layer_and_a_tensor_do_not_change():  # oracle: Python's frozen datacl
 
 
 def test_equal_tensors_are_one_edge():  # oracle: identity of the call
-    assert X == X.node.tensors[0]
+    assert X.node.tensors[0] == X
     first, second = Dense(3)(X), Dense(3)(X)
     assert first != second
     assert len({X, X.node.tensors[0]}) == 1
