@@ -52,7 +52,7 @@ def build(name: str):
 
 
 def compare(name: str) -> tuple[int, bool, float]:
-    """The number of weights, whether Keras counts as many of each kind, and the largest error beside the largest output."""
+    """The number of weights, whether Keras counts as many of each kind, and the largest relative error."""
     model, pictures = build(name)
     expected = np.asarray(model.predict(pictures, verbose=0))
     graph, variables = from_keras(model)

@@ -1,4 +1,4 @@
-"""The command line: train, predict, summary, plot. JAX is imported by the command that computes, not before."""
+"""The command line: train, predict, summary, plot, convert. JAX is imported by the commands that compute."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands, common)
     _add_summary(commands, common)
     _add_plot(commands, common)
+    _add_convert(commands, common)
     return parser
 
 
@@ -102,6 +103,15 @@ def _add_plot(commands: Any, common: argparse.ArgumentParser) -> None:
     plot.add_argument("model", metavar="MODEL|FILE", help="a model's name, or a saved file")
     plot.add_argument("out", metavar="OUT", help="a .svg, .png, .dot or .mmd file")
     plot.set_defaults(command=_plot)
+
+
+def _add_convert(commands: Any, common: argparse.ArgumentParser) -> None:
+    convert = commands.add_parser("convert", parents=[common], help="bring a Keras model over")
+    convert.add_argument("source", metavar="IN", help="a .keras, .h5, .hdf5 or .json file of Keras'")
+    convert.add_argument("out", metavar="OUT", help="a .safetensors file, or a .weights.h5 for Keras")
+    convert.add_argument("--layers", action="store_true", help="list the layers")
+    convert.add_argument("--verify", action="store_true", help="compare the outputs with those of Keras")
+    convert.set_defaults(command=_convert)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -181,6 +191,36 @@ def _plot(options: argparse.Namespace) -> int:
     _graph_of(options.model).plot(options.out)
     print(json.dumps({"written": options.out}) if options.json else f"wrote {options.out}")
     return OK
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from jaxgraphs.io.archive import save
+    from jaxgraphs.io.keras.read import from_keras
+    from jaxgraphs.io.keras.verify import listing, outputs_apart
+    from jaxgraphs.io.keras.write import to_keras_weights
+
+    graph, variables = from_keras(options.source)
+    report: dict[str, Any] = {"source": options.source, "layers": len(graph.layers), "params": graph.count_params()}
+    if options.verify:
+        report["error"] = outputs_apart(options.source, graph, variables)
+    if options.out.endswith(".weights.h5"):
+        to_keras_weights(graph, variables, options.out)
+    else:
+        save(options.out, graph, variables)
+    report["saved"] = options.out
+    if options.layers:
+        report["each"] = listing(graph)
+    print(json.dumps(report) if options.json else _converted(report))
+    return OK
+
+
+def _converted(report: dict[str, Any]) -> str:
+    """What was done, in lines."""
+    lines = [f"{row['name']:<40} {row['kind']:<24} {row['arrays']}" for row in report.get("each", ())]
+    lines.append(f"{report['source']}: {report['layers']} layers, {report['params']:,} parameters")
+    if "error" in report:
+        lines.append(f"outputs agree with Keras' to {report['error']:.1e}, relative to the largest")
+    return "\n".join([*lines, f"saved {report['saved']}"])
 
 
 def _graph_of(name: str) -> Any:

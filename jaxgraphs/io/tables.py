@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxgraphs import layers
+from jaxgraphs.io.keras.operations import FUNCTIONS as PORTED
 from jaxgraphs.layers.activations import ACTIVATIONS
 from jaxgraphs.layers.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from jaxgraphs.layers.regularizers import L1L2
@@ -85,6 +86,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     **_named("jnp", _NUMPY),
     **_named("nn", _NN),
     **_named("lax", _LAX),
+    **PORTED,
 }
 """Name in a file -> function; the first name of a function that has two is the one written."""
 

@@ -53,6 +53,7 @@ class Part:
     config: LayerConfig
     layer: Any
     model: Plan | None = None
+    towers: tuple[Plan, ...] = ()
 
 
 @dataclasses.dataclass
@@ -115,6 +116,12 @@ class Builder:
             raise refuse("The model has too many layers.", f"over {LAYERS}")
         if config.kind == "InputLayer":
             return Part(config, None)
+        if config.kind == "Merge" and isinstance(config.config.get("layers"), list):
+            # Keras 1 lets a Sequential start with several others, merged.
+            inner = [layer_config(item, config.name) for item in config.config["layers"]]
+            named = [dataclasses.replace(item, name=f"{config.name}_{index}") for index, item in enumerate(inner)]
+            towers = tuple(self.plan(model_config(item)) for item in named)
+            return Part(config, build_layer(self, config, config.name), towers=towers)
         if self._is_graph(config):
             return Part(config, None, self.plan(model_config(config)))
         if (operation := self._operation(config)) is not None:
@@ -151,7 +158,7 @@ class Builder:
         return None if function is None else Operation(function, name=config.name, default_name=snake_case(config.kind))
 
     def _connect(self, plan: Plan) -> Graph:
-        made = {id(part): self._connect(part.model) if part.model else part.layer for part in plan.parts}
+        made = {id(part): self._made(part) for part in plan.parts}
         pairs = tuple((part.config, made[id(part)]) for part in plan.parts)
         graph = (
             self._sequential(plan.config, pairs)
@@ -161,23 +168,30 @@ class Builder:
         self.models[graph] = pairs
         return graph
 
+    def _made(self, part: Part) -> Any:
+        if part.model is not None:
+            return self._connect(part.model)
+        return self._merged(part) if part.towers else part.layer
+
+    def _merged(self, part: Part) -> Graph:
+        """Models side by side and what merges their outputs, as one model."""
+        towers = [self._connect(plan) for plan in part.towers]
+        starts = [[Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in tower.inputs] for tower in towers]
+        ends = [tower(*start) for tower, start in zip(towers, starts, strict=True)]
+        merge = part.layer.replace(name=f"{part.config.name}_{part.layer.default_name}")
+        graph = Graph([tensor for start in starts for tensor in start], merge(ends), part.config.name)
+        self.models[graph] = tuple((dataclasses.replace(part.config, kind="Sequential"), tower) for tower in towers)
+        return graph
+
     def _sequential(self, config: ModelConfig, pairs: Any) -> Graph:
         start = [_input(layer) for layer, _ in pairs if layer.kind == "InputLayer"][:1]
         layers = [layer for item, layer in pairs if item.kind != "InputLayer"]
         if not start and pairs and (first := _first_input(pairs[0][0], config)) is not None:
             start = [first]
-        if start and layers and isinstance(layers[0], Graph) and len(layers[0].inputs) > 1:
-            raise GraphValueError(
-                f"The Sequential {config.name!r} starts with a model of several inputs.", fix="make it functional"
-            )
-        if (
-            not start
-            and layers
-            and isinstance(layers[0], Graph)
-            and layers[0].inputs[0].node in layers[0].nodes
-            and _knows(layers[0])
-        ):
-            tensor = layers[0].inputs[0]
+        if layers and isinstance(layers[0], Graph) and len(layers[0].inputs) > 1:
+            return _chain(layers, config.name)
+        if not start and layers and isinstance(layers[0], Graph) and _knows(layers[0]):
+            tensor = next(iter(layers[0].inputs))
             start = [Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=f"{layers[0].name}_input")]
         if not layers:
             return Graph(start[0], start[0], config.name)
@@ -193,6 +207,15 @@ class Builder:
                     raise _dangling(reference, config.name)
             ends.append(fill(unwrap(side) if self.era.is_legacy else side, tensors))
         return Graph(ends[0], ends[1], config.name)
+
+
+def _chain(layers: list[Any], name: str) -> Graph:
+    """Layers one after another, of which the first is a model of several inputs."""
+    starts = [Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in layers[0].inputs]
+    tensor = layers[0](starts)
+    for layer in layers[1:]:
+        tensor = layer(tensor)
+    return Graph(starts, tensor, name)
 
 
 def counted_from_zero(config: ModelConfig, pairs: Any) -> tuple[ModelConfig, Any]:
@@ -397,7 +420,8 @@ def _plain_call(tree: Any) -> Any:
     if isinstance(tree, (list, tuple)):
         return type(tree)(_plain_call(item) for item in tree)
     if isinstance(tree, Mapping):
-        return plain(tree) if "class_name" in tree else {key: _plain_call(item) for key, item in tree.items()}
+        is_wrapped = "class_name" in tree or set(tree) == {"start", "stop", "step"}
+        return plain(tree) if is_wrapped else {key: _plain_call(item) for key, item in tree.items()}
     return tree
 
 

@@ -127,8 +127,9 @@ def model_config(layer: LayerConfig) -> ModelConfig:
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})[:8] if len(names) < 2000 else []
         raise GraphValueError(f"Layers of the model {owner!r} have one name.", received=", ".join(twice))
-    ends = [_ends(config.get(side), f"{owner}/{side}") for side in ("input_layers", "output_layers")]
-    return ModelConfig("Functional", owner, layers, *ends, trainable, built)
+    starts = _ends(config.get("input_layers"), f"{owner}/input_layers")
+    outputs = _ends(config.get("output_layers"), f"{owner}/output_layers")
+    return ModelConfig("Functional", owner, layers, starts, outputs, trainable, built)
 
 
 def references(tree: Any) -> list[Reference]:

@@ -33,7 +33,7 @@ _SILENT = frozenset(
         *("implementation", "consume_less", "time_major", "ragged", "sparse", "fused", "use_cudnn", "flash_attention"),
         *("renorm_clipping", "renorm_momentum", "synchronized", "mode", "quantization_config", "autocast", "states"),
         *("registered_name", "module", "shared_object_id", "build_config", "lora_rank", "lora_alpha"),
-        *("supports_masking", "bounding_box_format"),
+        *("supports_masking", "bounding_box_format", "forget_bias_init", "create_input_layer"),
     )
 )
 _EMPTY: tuple[Any, ...] = (None, False, [], {}, "", 0, 0.0)
@@ -142,7 +142,7 @@ def _defaults(builder: Builder, kind: str, config: Mapping[str, Any]) -> dict[st
     if kind in ("BatchNormalization", "Softmax") and isinstance(axis, (list, tuple)) and len(axis) == 1:
         said["axis"] = axis[0]
     if kind == "Normalization" and (said.get("mean") is None or said.get("variance") is None):
-        said.pop("mean", None), said.pop("variance", None)
+        said = {name: value for name, value in said.items() if name not in ("mean", "variance")}
     if kind in ("Conv2DTranspose", "Conv3DTranspose"):
         # Keras 1 gave the shape of the output, which follows from the rest.
         said.pop("output_shape", None)

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from jaxgraphs.io.keras.limits import NUMBER, refuse
-from jaxgraphs.io.keras.values import policy_name, relu_with
+from jaxgraphs.io.keras.values import old_hard_sigmoid, policy_name, relu_with
 from jaxgraphs.layers.activations import ACTIVATIONS
 from jaxgraphs.symbolic.arrays import align_ranks, promote
 from jaxgraphs.symbolic.node import OPERATORS
@@ -261,7 +261,7 @@ OPERATIONS: Mapping[str, Function] = {
     **{name.title().replace("_", ""): function for name, function in OPERATORS.items() if name != "get_item"},
     "Dot": lambda x1, x2: jnp.dot(*promote(x1, x2)),
     "Tensordot": lambda x1, x2, axes=2: jnp.tensordot(*promote(x1, x2), axes=axes),
-    "Outer": lambda x1, x2: jnp.outer(*promote(x1, x2)),
+    "Outer": lambda x1, x2: jnp.einsum("i,j->ij", *(jnp.ravel(x) for x in promote(x1, x2))),
     "Einsum": _einsum,
     "GetItem": _get_item,
     "Reshape": _reshape,
@@ -471,3 +471,15 @@ def _constant(value: Any) -> Any:
         if isinstance(value, list) and any(isinstance(item, float) for item in value)
         else value
     )
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    **{f"keras.{name}": function for name, function in OPERATIONS.items()},
+    "keras.slice": _slice,
+    "keras.old_relu": _old_relu,
+    "keras.old_hard_sigmoid": old_hard_sigmoid,
+    "keras.relu_with": relu_with,
+    "keras.call_as_tensorflow": call_as_tensorflow,
+    "keras.call_between": call_between,
+}
+"""The functions that ported graphs are made of, by the names they have in files of ours."""

@@ -22,7 +22,7 @@ CLASSES: Mapping[str, str] = {
     **{"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"},
     **{"SyncBatchNormalization": "BatchNormalization", "LSTMV2": "LSTM", "GRUV2": "GRU", "DenseV2": "Dense"},
     **{"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU", "BidirectionalV2": "Bidirectional", "ThresholdedReLU": "ReLU"},
-    **{"RandomHeight": "Identity", "ActivityRegularizationV2": "ActivityRegularization"},
+    **{"ActivityRegularizationV2": "ActivityRegularization"},
 }
 """Class of another time -> class of today."""
 
@@ -36,7 +36,7 @@ _COMMON: Mapping[str, str] = {
     },
     **{"W_constraint": "kernel_constraint", "U_constraint": "recurrent_constraint", "b_constraint": "bias_constraint"},
     **{"subsample": "strides", "dim_ordering": "data_format", "dropout_W": "dropout", "dropout_U": "recurrent_dropout"},
-    **{"atrous_rate": "dilation_rate", "p": "rate", "sigma": "stddev", "kernel_size": "kernel_size"},
+    **{"atrous_rate": "dilation_rate", "p": "rate", "sigma": "stddev"},
 }
 _BY_CLASS: Mapping[str, Mapping[str, str]] = {
     "Embedding": {
@@ -76,6 +76,9 @@ def modern(kind: str, config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     >>> modern("Convolution2D", {"nb_filter": 8, "nb_row": 3, "nb_col": 5, "dim_ordering": "th"})
     ('Conv2D', {'filters': 8, 'data_format': 'channels_first', 'kernel_size': [3, 5]})
     """
+    # CuDNN's gates are sigmoids, and its GRU resets after the product.
+    unsaid = {"CuDNNLSTM": {}, "CuDNNGRU": {"reset_after": True}}
+    config = {"recurrent_activation": "sigmoid", **unsaid[kind], **config} if kind in unsaid else config
     kind = CLASSES.get(kind, kind)
     names = {**_COMMON, **_BY_CLASS.get(kind, {})}
     renamed: dict[str, Any] = {}

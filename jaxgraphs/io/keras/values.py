@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgraphs.errors import GraphError
+from jaxgraphs.errors import GraphError, GraphValueError
 from jaxgraphs.io.keras.era import Era
 from jaxgraphs.io.keras.limits import NUMBER
 from jaxgraphs.io.keras.unknown import Unknowns
@@ -34,11 +34,6 @@ _DTYPES = (
 def old_hard_sigmoid(x: Array) -> Array:
     """0.2 x + 0.5 between 0 and 1: what the name meant before Keras 3."""
     return jnp.clip(0.2 * x + 0.5, 0.0, 1.0)
-
-
-def sine(x: Array) -> Array:
-    """sin x, which some models name as an activation."""
-    return jnp.sin(x)
 
 
 def relu_with(x: Array, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0) -> Array:
@@ -224,6 +219,8 @@ def plain(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     name, config = value.get("class_name"), value.get("config", value.get("value"))
+    if name is None and set(value) == {"start", "stop", "step"}:
+        return slice(*(_whole(value[part]) for part in ("start", "stop", "step")))
     if name is None:
         return {key: plain(item) for key, item in value.items()}
     if name == "__tuple__" or name == "TensorShape":
@@ -262,8 +259,6 @@ def _numbers(config: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _not_data(value: Any) -> GraphError:
-    from jaxgraphs.errors import GraphValueError
-
     return GraphValueError(
         "The Keras model has a value that is not data.",
         received=repr(value)[:200],

@@ -55,7 +55,7 @@ def _place(source: Source, slot: Slot) -> str:
     if source.shape(slot.place) is not None:
         return slot.place
     *_, last = slot.place.split("/")
-    name = getattr(slot.layer, "name", None)
+    name: Any = getattr(slot.layer, "name", None)
     known = source.named("layers")
     return f"layers/{known[name]}/vars/{last}" if name in known else slot.place
 
