@@ -94,13 +94,13 @@ def make_train_step(
         gradients = _with_slopes(objective, gradients, state.model_state, parts, scale)
         moved = _with_weights(objective, learned, state.model_state)
         changes, opt_state = optimizer.update(gradients, state.opt_state, moved)
-        moved = optax.apply_updates(moved, changes)
+        new: Any = optax.apply_updates(moved, changes)
         if objective.balance is not None:
             norms = gradient_norms(objective, learned, fixed, state.model_state, batch, key)
             carried = state.model_state[COLLECTION]
-            carried = objective.balance.moved(carried, moved.pop(_WEIGHTS), objective.unweighted(parts), norms)
+            carried = objective.balance.moved(carried, new.pop(_WEIGHTS), objective.unweighted(parts), norms)
             model_state = {**model_state, COLLECTION: carried}
-        params = constrain(objective.declared, combine(moved, fixed))
+        params = constrain(objective.declared, combine(new, fixed))
         model_state = kept_where_skipped(opt_state, model_state, state.model_state)
         sums = objective.accumulate(sums, total, parts, outputs, masks, batch.targets)
         state = TrainState(state.step + 1, params, model_state, opt_state, state.key)
