@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphError, GraphValueError
 from jaxgraphs.graph.graph import Graph
@@ -39,8 +41,10 @@ from jaxgraphs.io.keras.unknown import Unknowns
 from jaxgraphs.io.keras.values import Values, plain, policy_name
 from jaxgraphs.layers.attention import AdditiveAttention, Attention
 from jaxgraphs.layers.base import Layer, snake_case
+from jaxgraphs.layers.core import Embedding
 from jaxgraphs.layers.merge import Merge
 from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
+from jaxgraphs.layers.preprocessing import CategoryEncoding
 from jaxgraphs.layers.recurrent import Recurrent
 from jaxgraphs.layers.wrappers import Bidirectional
 from jaxgraphs.symbolic.node import Input, Operation, SymbolicTensor, is_symbolic
@@ -124,8 +128,8 @@ class Builder:
             return Part(config, build_layer(self, config, config.name), towers=towers)
         if self._is_graph(config):
             return Part(config, None, self.plan(model_config(config)))
-        if (operation := self._operation(config)) is not None:
-            return Part(config, operation)
+        if is_operation(config):
+            return Part(config, self._operation(config))
         return Part(config, self._shared_or(config, lambda: build_layer(self, config, config.name)))
 
     def _is_graph(self, config: LayerConfig) -> bool:
@@ -140,17 +144,15 @@ class Builder:
         return self._shared[config.shared]
 
     def _operation(self, config: LayerConfig) -> Any:
-        """A recorded function as a layer; None for what is a layer."""
+        """A recorded function as a layer; None, and a note, where it is not known."""
         if config.kind == "TensorFlowOpLayer":
             name, function, constants = node_operation(config.config)
             function = None if function is None else with_constants(function, constants)
         elif config.kind in ("TFOpLambda", "SlicingOpLambda"):
             name = config.config.get("function")
             function = tensorflow_operation(str(name))
-        elif config.is_operation or _looks_like_operation(config):
-            name, function = config.kind, keras_operation(config.kind, _plain_config(config.config))
         else:
-            return None
+            name, function = config.kind, keras_operation(config.kind, _plain_config(config.config))
         if function is None:
             function = self.unknowns.find(
                 config.name, str(name), config.name, what=f"the operation {name!r}", hint="lambda x: ..."
@@ -323,10 +325,23 @@ class _Calls:
         args, kwargs = (_plain_call(fill(part, tensors)) for part in (call.args, dict(call.kwargs)))
         args, kwargs = arranged(layer, tuple(args), kwargs)
         _check_unrolled(layer, args, place)
-        leaves = jax.tree.leaves(layer(*args, **kwargs))
+        leaves = jax.tree.leaves(layer(*_whole_numbers(layer, args), **kwargs))
         for leaf in leaves:
             _check_size(leaf, place)
         return leaves
+
+
+def _whole_numbers(layer: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Keras looks ids up even where they come as floating numbers; here they are made whole first."""
+    if not isinstance(layer, (Embedding, CategoryEncoding)):
+        return args
+    cast = functools.partial(OPERATIONS["Cast"], dtype="int32")
+    return tuple(
+        Operation(cast, name=f"{layer.name}_ids")(arg)
+        if is_symbolic(arg) and jnp.issubdtype(arg.dtype, jnp.floating)
+        else arg
+        for arg in args
+    )
 
 
 def arranged(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -402,11 +417,13 @@ def _knows(graph: Graph) -> bool:
     return all(node.is_inferred for node in graph.nodes)
 
 
-def _looks_like_operation(config: LayerConfig) -> bool:
-    """Whether a class that is both a layer and an operation is the latter, where the file does not name the module.
+def is_operation(config: LayerConfig) -> bool:
+    """Whether a recorded function is meant, not a layer; older files do not name the module of a class that is both.
 
     Layers say whether they are trainable; operations have nothing to say about it.
     """
+    if config.is_operation or config.kind in ("TensorFlowOpLayer", "TFOpLambda", "SlicingOpLambda"):
+        return True
     is_new = bool(config.calls) and all(call.is_new for call in config.calls)
     return config.module is None and config.kind in OPERATIONS and is_new and "trainable" not in config.config
 

@@ -11,6 +11,7 @@ from jaxgraphs import layers as catalogue
 from jaxgraphs.errors import GraphError
 from jaxgraphs.io.keras.config import LayerConfig, layer_config
 from jaxgraphs.io.keras.limits import NUMBER
+from jaxgraphs.io.keras.operations import scaled_sum
 from jaxgraphs.io.keras.spellings import modern
 from jaxgraphs.io.keras.values import plain
 from jaxgraphs.io.tables import LAYERS as _CATALOGUE
@@ -19,6 +20,7 @@ from jaxgraphs.layers.joining import Concatenate, Dot
 from jaxgraphs.layers.merge import Add, Average, Maximum, Minimum, Multiply
 from jaxgraphs.layers.passing import Identity, Lambda
 from jaxgraphs.layers.regularizers import L1L2
+from jaxgraphs.symbolic.node import Operation
 
 if TYPE_CHECKING:
     from jaxgraphs.io.keras.build import Builder
@@ -320,6 +322,14 @@ def _augmenting(builder: Builder, record: LayerConfig, place: str) -> Any:
     return Identity(name=record.name)
 
 
+def _scaled_sum(builder: Builder, record: LayerConfig, place: str) -> Any:
+    scale = record.config.get("scale")
+    if not isinstance(scale, (int, float)):
+        builder.unknowns.refuse(place, "a scale that is no number")
+        return None
+    return Operation(functools.partial(scaled_sum, scale=float(scale)), name=record.name, default_name="custom_scale_layer")
+
+
 def _text_reader(builder: Builder, record: LayerConfig, place: str) -> Any:
     builder.unknowns.refuse(
         place,
@@ -346,6 +356,7 @@ _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
     "BatchNormalization": _batch_normalization,
     "GroupNormalization": _group_norm,
     "ActivityRegularization": _activity,
+    "CustomScaleLayer": _scaled_sum,
     **{name: _depthwise(name) for name in ("DepthwiseConv1D", "DepthwiseConv2D")},
     **{name: _separable(name) for name in ("SeparableConv1D", "SeparableConv2D")},
     **dict.fromkeys(_AUGMENTATIONS, _augmenting),

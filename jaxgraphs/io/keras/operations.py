@@ -17,6 +17,7 @@ from jax import lax
 from jaxgraphs.io.keras.limits import NUMBER, refuse
 from jaxgraphs.io.keras.values import old_hard_sigmoid, policy_name, relu_with
 from jaxgraphs.layers.activations import ACTIVATIONS
+from jaxgraphs.layers.pooling import average_pool, max_pool
 from jaxgraphs.symbolic.arrays import align_ranks, promote
 from jaxgraphs.symbolic.node import OPERATORS
 
@@ -183,6 +184,29 @@ def _expand_dims(x: Any, axis: Any) -> Any:
     return jnp.expand_dims(x, _axes(axis))
 
 
+def _pool(pool: Function) -> Function:
+    """Pooling over the axes between the batch and the channels, or after both."""
+
+    def call(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: Any = None) -> Any:
+        sizes = _each_axis(pool_size, inputs.ndim - 2)
+        steps = sizes if strides is None else _each_axis(strides, inputs.ndim - 2)
+        _check_sizes(*sizes, *steps)
+        first = data_format == "channels_first"
+        window, stride = ((1, 1, *part) if first else (1, *part, 1) for part in (sizes, steps))
+        return pool(inputs, window, stride, padding)
+
+    return call
+
+
+def _each_axis(size: Any, count: int) -> tuple[int, ...]:
+    return tuple(size) if isinstance(size, (list, tuple)) else (size,) * count
+
+
+def scaled_sum(inputs: Any, scale: float) -> Any:
+    """The first tensor plus `scale` times the second: the residuals of InceptionResNetV2, a class of its own there."""
+    return inputs[0] + inputs[1] * scale
+
+
 def _top_k(x: Any, k: int, sorted: bool = True) -> Any:
     return list(lax.top_k(x, k))
 
@@ -300,6 +324,8 @@ OPERATIONS: Mapping[str, Function] = {
     "OneHot": _one_hot,
     "Normalize": _normalize,
     "TopK": _top_k,
+    "MaxPool": _pool(max_pool),
+    "AveragePool": _pool(average_pool),
     "Norm": _norm,
     "L2Normalize": lambda x, axis=None, epsilon=1e-12: _normalize(x, axis=axis, epsilon=epsilon),
     "SquaredDifference": _two(lambda x1, x2: jnp.square(x1 - x2)),
@@ -481,5 +507,6 @@ FUNCTIONS: Mapping[str, Function] = {
     "keras.relu_with": relu_with,
     "keras.call_as_tensorflow": call_as_tensorflow,
     "keras.call_between": call_between,
+    "keras.scaled_sum": scaled_sum,
 }
 """The functions that ported graphs are made of, by the names they have in files of ours."""

@@ -72,6 +72,17 @@ def operators():
     return functional(x, [ops.reshape(y, (-1, 20)), ops.max(y, axis=(1, 2), keepdims=True), ops.softmax(y)])
 
 
+def more_operators():
+    x = keras.Input((6,), name="x")
+    ids = ops.cast(ops.abs(x) * 3.0, "int32")
+    parts = [*ops.split(x, 2, axis=1), ops.stack([x, x], axis=1), ops.einsum("bi,bj->bij", x, x), ops.one_hot(ids, 3)]
+    parts += [ops.pad(x, ((0, 0), (1, 2))), ops.clip(x, 0.2, 0.5), ops.gelu(x), ops.top_k(x, 2)[0], ops.normalize(x)]
+    parts += [ops.logsumexp(x, axis=1), ops.repeat(x, 2, axis=1), ops.tile(x, [1, 2]), ops.flip(x, axis=1), x[..., 0]]
+    parts += [ops.take(x, [0, 2], axis=1), ops.cumsum(x, axis=1), 1.0 / (x**2 + 1.0), ops.swapaxes(x[:, None], 1, 2)]
+    parts += [ops.max_pool(ops.reshape(x, (-1, 6, 1)), (2,), (2,)), L.Embedding(9, 2)(ops.clip(ops.abs(x), 0.0, 8.0))]
+    return functional(x, parts)
+
+
 def convolutions():
     x = keras.Input((12, 12, 3), name="x")
     y = L.Conv2D(4, 3, strides=2, padding="same", use_bias=False)(x)
@@ -133,7 +144,18 @@ def adapted():
 MODELS: dict[str, Callable[[], Any]] = {
     function.__name__: function
     for function in (
-        *(dense_chain, several_ends, dicts, nested, deep_sequential, frozen, operators, convolutions, channels_first),
+        *(
+            dense_chain,
+            several_ends,
+            dicts,
+            nested,
+            deep_sequential,
+            frozen,
+            operators,
+            more_operators,
+            convolutions,
+            channels_first,
+        ),
         *(sequences, states, attention, preprocessing, adapted),
     )
 }
