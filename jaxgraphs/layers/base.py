@@ -172,7 +172,7 @@ class Layer:
 
         >>> from jaxgraphs.layers.core import Dense
         >>> module = Dense(3).module()
-        >>> jax.tree.map(jnp.shape, module.init(jax.random.key(0), jnp.ones((2, 4))))
+        >>> jax.tree.map(jax.numpy.shape, module.init(jax.random.key(0), jax.numpy.ones((2, 4))))
         {'params': {'bias': (3,), 'kernel': (4, 3)}}
         """
         return LayerModule(self, name=name)
