@@ -327,14 +327,13 @@ def _scaled_sum(builder: Builder, record: LayerConfig, place: str) -> Any:
     if not isinstance(scale, (int, float)):
         builder.unknowns.refuse(place, "a scale that is no number")
         return None
-    return Operation(functools.partial(scaled_sum, scale=float(scale)), name=record.name, default_name="custom_scale_layer")
+    return Operation(functools.partial(scaled_sum, scale=float(scale)), record.name, "custom_scale_layer")
 
 
 def _text_reader(builder: Builder, record: LayerConfig, place: str) -> Any:
-    builder.unknowns.refuse(
-        place,
-        f"{record.kind} reads texts, which JAX has no arrays for; cut the model after it and look words up before",
-    )
+    """What looks words up has no place in a graph of arrays; its vocabulary, a path or not, is left alone."""
+    what = f"{record.kind} looks values up on the host, not in arrays; cut the model after it and look them up before"
+    builder.unknowns.refuse(place, what)
     return None
 
 

@@ -25,7 +25,7 @@ REASONS = {
     "get_file in a Lambda": "the function 'get_file' of a Lambda",
     "get_file as a layer": "the layer class 'get_file'",
     "as an initializer": "the initializer 'enable_unsafe_deserialization'",
-    "vocabulary from": "reads texts",
+    "vocabulary from": "looks values up on the host",
     "TorchModuleWrapper": "the layer class 'TorchModuleWrapper'",
     "TFSMLayer": "the layer class 'TFSMLayer'",
     "a tar": "not a file of Keras'",
