@@ -72,7 +72,9 @@ class Sequential(Graph):
 
 def _check(layers: Sequence[Any]) -> None:
     if not layers or (len(layers) == 1 and is_symbolic(layers[0])):
-        raise GraphValueError("A Sequential needs at least one layer.", fix="Sequential([Input((8,)), layers.Dense(3)])")
+        raise GraphValueError(
+            "A Sequential needs at least one layer.", fix="Sequential([Input((8,)), layers.Dense(3)])"
+        )
     strangers = [
         f"number {index}: {f'the class {layer.__name__}' if isinstance(layer, type) else type(layer).__name__}"
         for index, layer in enumerate(layers)

@@ -16,7 +16,7 @@ LOSSES = {"year": "mse", "rating": "sparse_categorical_crossentropy", "kind": "b
 WEIGHTS = {"year": 0.25, "rating": 1.0, "kind": 10.0}
 RECIPE = Recipe(LOSSES, rate=0.001, epochs=4, batch_size=64, loss_weights=WEIGHTS)
 FORMS = ("chapter",)
-SIZE, TEST, EMBEDDING = 4_000, 1_000, 64
+SIZE, TEST, EMBEDDING, FILTERS = 4_000, 1_000, 64, 32
 
 
 def train(options: Options) -> Outcome:
@@ -32,7 +32,7 @@ def train(options: Options) -> Outcome:
 
 def three_outputs(vocabulary: int, ratings: int) -> Graph:
     """The chapter's graph, its outputs under the names of the data's targets."""
-    posts = social_posts(vocabulary, ratings, EMBEDDING)
+    posts = social_posts(vocabulary, ratings, EMBEDDING, FILTERS)
     return Graph(posts.inputs, dict(zip(LOSSES, posts.flat_outputs, strict=True)), name="social_posts")
 
 

@@ -102,7 +102,7 @@ def _codes() -> dict[str, bytes]:
         "CVE-2025-49655 TorchModuleWrapper": _layer(
             "TorchModuleWrapper", module=base64.b64encode(pickle.dumps(_Explosive())).decode()
         ),
-        "CVE-2026-1462 TFSMLayer": _layer("TFSMLayer", filepath="/tmp/saved_model", call_endpoint="serve"),
+        "CVE-2026-1462 TFSMLayer": _layer("TFSMLayer", filepath="saved_model", call_endpoint="serve"),
         "a layer of jax2tf": _layer("JaxLayer", call_fn=code),
     }
 
