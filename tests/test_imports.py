@@ -1,4 +1,4 @@
-"""The direction of imports: a file reads files above its own in the layout, so that any one can be read from the top."""
+"""The direction of imports: a file reads files above its own in the layout, so that it can be read from the top."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter

@@ -32,7 +32,7 @@ class Graph(GraphMethods):
     """The calls that lead from `inputs` to `outputs`, each after the calls it reads.
 
     Args:
-        inputs: symbolic tensors, where data enters: one, or a list, dict or nesting of them. An inner tensor may be one;
+        inputs: symbolic tensors, where data enters: one, or a list, dict or nesting. An inner tensor may be one;
             the value given for it then stands.
         outputs: symbolic tensors: one, or a list, dict or nesting of them.
         name: of the graph when it is called as a layer.
@@ -147,7 +147,8 @@ class Graph(GraphMethods):
 
     def __repr__(self) -> str:
         label = f" {self.name!r}" if self.name else ""
-        return f"<{self.kind}{label}: {len(self.layers)} layers, {len(self.inputs)} inputs, {len(self.flat_outputs)} outputs>"
+        ends = f"{len(self.inputs)} inputs, {len(self.flat_outputs)} outputs"
+        return f"<{self.kind}{label}: {len(self.layers)} layers, {ends}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> PyTree:
         """Calls the graph as a layer: on tensors arranged as its inputs, as a list, or as a dict by input name."""

@@ -91,7 +91,7 @@ def infer_graph(graph: Graph, specs: Sequence[TensorSpec]) -> Inferred:
         return inferred.specs
 
     outputs = evaluate(graph, call, specs)
-    leaves, structure = jax.tree.flatten(outputs)
+    leaves, _ = jax.tree.flatten(outputs)
     return Inferred(variables, tuple(leaves), structure)
 
 

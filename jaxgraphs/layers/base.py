@@ -231,7 +231,7 @@ class Layer:
 
 
 class LayerModule(nn.Module):
-    """A layer of the catalogue as a Flax module: ``module.init(key, x)``, ``module.apply(variables, x, train=True)``."""
+    """A layer as a Flax module: ``module.init(key, x)``, ``module.apply(variables, x, train=True)``."""
 
     layer: Layer
 

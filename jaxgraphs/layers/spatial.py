@@ -81,7 +81,7 @@ class SpatialLayer(Layer):
         return inferred._replace(specs=tuple(self._sized(spec, *args) for spec in inferred.specs))
 
     def _settled(self, source: Any) -> Any:
-        """The input's spec with an example of each size whose outcome is known, so that JAX has no symbol to work on."""
+        """The input's spec with an example of each size whose outcome is known, so that JAX has no symbol there."""
         if not isinstance(source, TensorSpec) or source.rank != self.rank + 2:
             return source
         dims = list(source.dims)

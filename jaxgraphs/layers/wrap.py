@@ -49,7 +49,7 @@ def layer(thing: Any, name: str | None = None) -> Any:
     """Makes a layer of a Flax Linen module, a Flax NNX module (or a factory of one), or a pure JAX function.
 
     Args:
-        thing: a Linen module such as ``nn.Dense(32)``; an NNX factory such as ``lambda rngs: nnx.Linear(4, 32, rngs=rngs)``,
+        thing: a Linen module such as ``nn.Dense(32)``; an NNX factory, ``lambda rngs: nnx.Linear(4, 32, rngs=rngs)``,
             recognised by its argument `rngs`; or a function of arrays such as ``jnp.tanh``.
         name: of the layer; derived by the graph when left out.
     Returns: a layer; called twice, it shares its weights.

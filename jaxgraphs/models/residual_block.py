@@ -10,7 +10,7 @@ from jaxgraphs.symbolic.node import Input, SymbolicTensor
 
 
 def residual(x: SymbolicTensor, filters: int, strides: int = 1) -> SymbolicTensor:
-    """Three 3x3 convolutions, pooled where `strides` is over 1, added to x; a 1x1 convolution fits x where widths differ.
+    """Three 3x3 convolutions, pooled where `strides` is over 1, added to x, which is projected where widths differ.
 
     Shapes: (batch, height, width, channels) -> (batch, height / strides, width / strides, filters), rounded up.
     """

@@ -20,8 +20,8 @@ class Context:
         rngs: a key for each stream, such as ``{"dropout": key}``; already this call's own.
         masks: the masks of the positional arguments in the arguments' arrangement; None where a tensor has none.
         name: of the layer, for messages.
-        present: (batch,) booleans, False for rows that only pad a short batch; what reads across examples leaves them out.
-        axis: the name of the devices' axis along which the batch's other rows are, where each device computes by itself.
+        present: (batch,) booleans, False for rows that only pad a short batch; no statistic counts them.
+        axis: the devices' axis along which the batch's other rows are, where each device computes by itself.
     """
 
     train: bool = False

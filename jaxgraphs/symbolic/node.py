@@ -33,7 +33,7 @@ class Ran:
 
 
 class Inferred(NamedTuple):
-    """What is known of a call before there are numbers: specs of its arrays and outputs, and the outputs' arrangement."""
+    """What is known of a call before there are numbers: specs of arrays and outputs, and the latter's arrangement."""
 
     variables: Variables
     specs: tuple[TensorSpec, ...]

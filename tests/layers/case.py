@@ -26,7 +26,7 @@ class Case:
         ours: makes our layer.
         theirs: makes Keras' layer; None where Keras has none (then `expected` says what is right).
         inputs: shapes, the batch included; several shapes are given to the layer as one list.
-        weights: "collection/path" of our arrays in the order of Keras' ``layer.weights``; Keras arrays that are seeds are skipped.
+        weights: "collection/path" of our arrays in the order of Keras' ``layer.weights``; seeds are skipped.
         dtype: "float32", or "int32" for ids below `ids`.
         mask: shape of a mask, or None; a mask is True on a leading part of each row that is not empty.
         call: further keyword arguments of the call, for both.
