@@ -91,7 +91,7 @@ def infer_graph(graph: Graph, specs: Sequence[TensorSpec]) -> Inferred:
         return inferred.specs
 
     outputs = evaluate(graph, call, specs)
-    leaves, _ = jax.tree.flatten(outputs)
+    leaves, structure = jax.tree.flatten(outputs)
     return Inferred(variables, tuple(leaves), structure)
 
 
@@ -185,7 +185,7 @@ def _unmask(tree: PyTree, part: str) -> PyTree:
 
 def _mask_each(outputs: PyTree, masks: PyTree) -> list[Masked]:
     """The outputs, flat, each with its mask; one mask for several outputs belongs to the first."""
-    leaves, structure = jax.tree.flatten(outputs)
+    leaves, _ = jax.tree.flatten(outputs)
     flat = jax.tree.leaves(masks, is_leaf=lambda leaf: leaf is None)
     if len(flat) != len(leaves):
         flat = [*flat[:1], *[None] * (len(leaves) - 1)]
