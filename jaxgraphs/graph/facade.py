@@ -90,7 +90,7 @@ class GraphMethods:
         return infer_graph(graph, _specs(graph, _flat(graph, args)))
 
     def variable_specs(self, *args: Any, **kwargs: Any) -> Variables:
-        """TensorSpecs of all arrays by collection, layer and name; for other inputs than the graph's own where given."""
+        """TensorSpecs of all arrays by collection, layer and name; for other inputs where some are given."""
         graph = _graph(self)
         return self.infer(args if args else tuple(_known_specs(graph)), kwargs).variables
 
