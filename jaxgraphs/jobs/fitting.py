@@ -14,6 +14,7 @@ from jaxgraphs.errors import GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.jobs.base import Options, Outcome
 from jaxgraphs.training import optimizers
+from jaxgraphs.training.balancing import COLLECTION
 from jaxgraphs.training.trainer import Trainer
 
 _BASELINES = {"accuracy": "majority", "mae": "mean_mae", "mse": "mean_mse"}
@@ -129,7 +130,9 @@ def fit(
         "seconds": round(seconds, 1),
     }
     report = _report(graph, results, scores, notes or {}, f"Adam at {recipe.rate}, batches of {size}")
-    return Outcome(graph, state.variables, report, results, dict(extra or {}))
+    # What balanced the losses is of the training, not of the model.
+    variables = {name: tree for name, tree in state.variables.items() if name != COLLECTION}
+    return Outcome(graph, variables, report, results, dict(extra or {}))
 
 
 def _by_output(graph: Graph, baselines: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:

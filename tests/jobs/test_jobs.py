@@ -66,6 +66,7 @@ def test_social_posts(titles_csv):  # oracle: the scores of the returned model, 
     assert results["year_mean_mse"] == base["year"]["mse"]
     assert results["kind_majority"] == base["kind"]["accuracy"]
     assert "table" in outcome.extra
+    assert set(outcome.variables) == {"params"}
 
 
 def test_siamese_reports_the_best_that_is_possible():  # oracle: the data's own
