@@ -36,8 +36,8 @@ def test_adapt_to_batches_is_adapt_to_all():  # oracle: the array in one piece
 def test_statistics_that_are_not_given_are_state():  # oracle: (x - mean) / sqrt(var)
     layer = Normalization()
     variables = layer.init(jax.random.key(0), Input((4,)).spec)
-    assert jax.tree.map(jnp.shape, variables) == {"batch_stats": {"mean": (4,), "var": (4,)}}
-    filled = {"batch_stats": {"mean": jnp.full(4, 2.0), "var": jnp.full(4, 9.0)}}
+    assert jax.tree.map(jnp.shape, variables) == {"batch_stats": {"mean": (4,), "var": (4,), "count": ()}}
+    filled = {"batch_stats": {"mean": jnp.full(4, 2.0), "var": jnp.full(4, 9.0), "count": jnp.array(3)}}
     np.testing.assert_allclose(layer.run(filled, (jnp.full((1, 4), 5.0),), {}, Context()).outputs, np.ones((1, 4)))
 
 
