@@ -110,7 +110,11 @@ class Loop:
             self.feed.go_to(found.data)
         last = found.epoch if found.begun else max(found.epoch - 1, 0)
         self.run = dataclasses.replace(
-            self.run, state=self.trainer.plan.place(found.state), epoch=last, history=self.history.history, resumed=True
+            self.run,
+            state=self.trainer.execution.place(found.state),
+            epoch=last,
+            history=self.history.history,
+            resumed=True,
         )
 
     def _epochs(self) -> None:
@@ -138,7 +142,7 @@ class Loop:
             self.begun = True
         if self.stop is None:
             batches = self.feed.epoch(self.epoch, self.run.state.key, self.batch)
-            for some in in_calls(batches, self.trainer.plan.steps_per_call):
+            for some in in_calls(batches, self.trainer.execution.steps_per_call):
                 self._steps(some)
                 if self.stop is not None:
                     break

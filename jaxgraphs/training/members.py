@@ -52,7 +52,7 @@ class Members:
     def __init__(self, trainer: Any, members: Sequence[Member]) -> None:
         if not members:
             raise GraphValueError("There is nothing to train: no members.", expected="at least one")
-        if trainer.plan.strategy != "jit" or trainer.plan.accumulate > 1:
+        if trainer.execution.strategy != "jit" or trainer.execution.accumulate > 1:
             raise GraphValueError(
                 "Many members are trained each as a whole.",
                 received='a Trainer with strategy="pmap" or accumulate above 1',
@@ -60,7 +60,7 @@ class Members:
             )
         self.trainer, self.members = trainer, tuple(members)
         self._weights = self._loss_weights()
-        way = dataclasses.replace(trainer.plan.way(trainer.objective.graph), mesh=None, axis=None)
+        way = dataclasses.replace(trainer.execution.way(trainer.objective.graph), mesh=None, axis=None)
 
         def train(state: TrainState, sums: PyTree, batch: Batch, weights: Any) -> Any:
             state, sums, _ = make_train_step(self._objective(weights), trainer.optimizer, way)(state, sums, batch)
@@ -183,13 +183,13 @@ class Members:
         rows = [own if member.loss_weights is None else member.loss_weights for member in self.members]
         if all(member.loss_weights is None for member in self.members):
             return None
-        is_wide = "float64" in check_precision(self.trainer.plan.precision).values()
+        is_wide = "float64" in check_precision(self.trainer.execution.precision).values()
         dtype = jnp.float64 if is_wide else jnp.float32
         return tuple(jnp.asarray(column, dtype) for column in zip(*rows, strict=True))
 
     def _placed(self, tree: PyTree) -> PyTree:
         """Whole members on devices of the trainer's mesh, where their number divides evenly."""
-        layout = self.trainer.plan.layout
+        layout = self.trainer.execution.layout
         if layout is None:
             return tree
         is_even = len(self.members) % layout.shards == 0

@@ -91,7 +91,7 @@ class Trainer:
     ) -> None:
         _check_graph(graph)
         self.graph = graph
-        self.plan = make_plan(
+        self.execution = make_plan(
             graph,
             precision=precision,
             accumulate=accumulate,
@@ -101,15 +101,17 @@ class Trainer:
             mesh=mesh,
             sharding_rules=sharding_rules,
         )
-        self.optimizer = self.plan.optimizer(optimizers.get(optimizer))
+        self.optimizer = self.execution.optimizer(optimizers.get(optimizer))
         self.optimizer_name = optimizer if isinstance(optimizer, str) else None
         objective = bind(graph, loss, loss_weights, metrics, weighted_metrics)
-        self.objective: Objective = self.plan.objective(objective)
-        step = self.plan.laid_out(make_train_step(self.objective, self.optimizer, self.plan.way(self.objective.graph)))
+        self.objective: Objective = self.execution.objective(objective)
+        step = self.execution.laid_out(
+            make_train_step(self.objective, self.optimizer, self.execution.way(self.objective.graph))
+        )
         self._train = jax.jit(step, donate_argnums=0)
         self._train_many = jax.jit(make_many_steps(step), donate_argnums=0)
         self._evaluate = jax.jit(make_eval_step(self.objective))
-        self._predict = jax.jit(make_predict_step(self.plan.graph(graph)))
+        self._predict = jax.jit(make_predict_step(self.execution.graph(graph)))
         self._logs = jax.jit(self.objective.logs)
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
 
@@ -121,8 +123,8 @@ class Trainer:
             variables: arrays to start from, such as ported ones; copied, so that training leaves them as they are.
         """
         if variables is not None:
-            variables = self.plan.variables(self.objective.graph, jax.tree.map(jnp.array, dict(variables)))
-        return self.plan.place(init_state(self.objective, self.optimizer, key, variables))
+            variables = self.execution.variables(self.objective.graph, jax.tree.map(jnp.array, dict(variables)))
+        return self.execution.place(init_state(self.objective, self.optimizer, key, variables))
 
     def train_step(self, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         """One step of the optimizer; compiled once. The memory of `state` is reused: go on with the state returned.
@@ -181,7 +183,7 @@ class Trainer:
                 with status 75.
         Returns: the trained state; and the History. After Ctrl-C both are those of the last whole step.
         """
-        start, size = self.plan.place(jax.tree.map(jnp.array, state)), batch_size or 32
+        start, size = self.execution.place(jax.tree.map(jnp.array, state)), batch_size or 32
         feed, held_out = self._feed(x, y, sample_weight, class_weight, size, shuffle, steps_per_epoch, validation_split)
         loop = Loop(
             trainer=self,
@@ -274,7 +276,7 @@ class Trainer:
     def _cast(self, batch: Batch) -> Batch:
         """The batch with its inputs checked against the graph's and in their dtypes."""
         batch = dataclasses.replace(batch, inputs=tuple(self._device_inputs(batch)))
-        return self.plan.place_batch(batch, can_pad=self._can_pad)
+        return self.execution.place_batch(batch, can_pad=self._can_pad)
 
     def _device_inputs(self, batch: Batch) -> tuple[Any, ...]:
         return tuple(check_inputs(self.graph, batch.inputs))
