@@ -14,6 +14,7 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.symbolic.keys import fold_path
 from jaxgraphs.training.by_output import by_output
 from jaxgraphs.training.objective import Targets
+from jaxgraphs.training.processes import Share
 from jaxgraphs.training.step import Batch
 
 Columns = Sequence[Any]
@@ -38,14 +39,40 @@ class Arrays:
         return Arrays(*([pick(column) for column in part] for part in (self.inputs, self.targets, self.weights)))
 
     def batches(
-        self, batch_size: int, order: np.ndarray | None = None, *, can_pad: bool = True, first: int = 0
+        self,
+        batch_size: int,
+        order: np.ndarray | None = None,
+        *,
+        can_pad: bool = True,
+        first: int = 0,
+        share: Share | None = None,
     ) -> Iterator[Batch]:
-        """Batches in order from number `first`; where the last is short, all have a mark of real rows and one shape."""
+        """Batches in order from number `first`; where the last is short, all have a mark of real rows and one shape.
+
+        Args:
+            share: which rows of each batch to read, where other processes read the others.
+        """
         is_even = self.size % batch_size == 0
         for start in range(first * batch_size, self.size, batch_size):
             end = min(start + batch_size, self.size)
             rows = np.arange(start, end) if order is None else order[start:end]
-            yield pad(self.take(rows), batch_size, is_marked=not is_even) if can_pad else batch_of(self.take(rows))
+            if share is not None:
+                yield self._shared(rows, batch_size if can_pad else len(rows), share, can_pad=can_pad)
+            else:
+                yield pad(self.take(rows), batch_size, is_marked=not is_even) if can_pad else batch_of(self.take(rows))
+
+    def _shared(self, rows: np.ndarray, size: int, share: Share, *, can_pad: bool) -> Batch:
+        """This process's rows of a batch that has these rows; filled up to whole parts where that can be marked."""
+        if size % share.shards and not can_pad:
+            raise GraphValueError(
+                "The rows of a batch do not divide evenly among the devices.",
+                received=f"{size} rows for {share.shards} devices",
+                expected="a multiple; a Flax module in the graph cannot be told which rows only pad a batch",
+                fix="another batch_size",
+            )
+        mine = share.rows(share.filled(size))
+        present = mine < len(rows)
+        return batch_of(self.take(rows[np.where(present, mine, 0)]), present if can_pad else None)
 
 
 def arrays_of(graph: Graph, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Arrays:

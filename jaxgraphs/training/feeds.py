@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxgraphs.errors import GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.training.buckets import Buckets
 from jaxgraphs.training.feeding import Arrays, order_of, prepare, unpack
+from jaxgraphs.training.processes import Peers, Share
 from jaxgraphs.training.step import Batch
 
 
@@ -24,6 +26,7 @@ class ArrayFeed:
     Args:
         limit: the most steps an epoch has.
         can_pad: whether a short batch is padded to the others' size.
+        share: which rows of each batch are read, where other processes read the others.
     """
 
     data: Arrays
@@ -31,6 +34,7 @@ class ArrayFeed:
     shuffle: bool
     limit: int | None
     can_pad: bool
+    share: Share | None = None
 
     @property
     def steps(self) -> int | None:
@@ -41,7 +45,7 @@ class ArrayFeed:
     def epoch(self, number: int, key: jax.Array, done: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, without the first `done`."""
         order = order_of(key, number, self.data.size) if self.shuffle else None
-        batches = self.data.batches(self.batch_size, order, can_pad=self.can_pad, first=done)
+        batches = self.data.batches(self.batch_size, order, can_pad=self.can_pad, first=done, share=self.share)
         return itertools.islice(batches, None if self.limit is None else max(self.limit - done, 0))
 
     def position(self) -> None:
@@ -66,6 +70,7 @@ class StreamFeed:
         source: an iterable of batches, or a function that gives one for an epoch's number. A run goes on where it was
             if its iterator has `get_state` and `set_state`, as Grain's; else by reading from the start once more.
         steps: the steps of an epoch; where left out, an epoch is all there is.
+        peers: the processes that each read their own rows of every batch.
     """
 
     graph: Graph
@@ -74,6 +79,7 @@ class StreamFeed:
     can_pad: bool
     class_weight: Any
     size: int | None = None
+    peers: Peers | None = None
     read: int = 0
     _number: int = 0
     _running: Any = None
@@ -86,6 +92,9 @@ class StreamFeed:
 
     def epoch(self, number: int, key: jax.Array, done: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, without the first `done`."""
+        return in_step(self._epoch(number, done), self.peers)
+
+    def _epoch(self, number: int, done: int) -> Iterator[Batch]:
         if self.steps is None and not done:
             self._running = None
             self._given = self._given if _has_state(self.source) else None
@@ -120,7 +129,9 @@ class StreamFeed:
 
     def describe(self) -> dict[str, Any]:
         """What must be the same for a run to go on within an epoch."""
-        return {"steps_per_epoch": self.steps}
+        # How many processes read decides which rows are in a batch.
+        processes = {} if self.peers is None else {"processes": self.peers.count}
+        return {"steps_per_epoch": self.steps, **processes}
 
     def _next(self, number: int, *, is_endless: bool) -> Any:
         item = next(self._running or self._open(number), None)
@@ -161,6 +172,39 @@ class StreamFeed:
         x, y, weight = unpack(item)
         batch, self.size = prepare(self.graph, x, y, weight, self.class_weight, self.size, can_pad=self.can_pad)
         return batch
+
+
+def in_step(batches: Iterator[Batch], peers: Peers | None) -> Iterator[Batch]:
+    """A process's batches, and empty ones in their place for as long as others have some: all make the same steps.
+
+    Raises: GraphValueError where a process has another number of rows in a batch than the others.
+    """
+    if peers is None:
+        yield from batches
+        return
+    last: Batch | None = None
+    while True:
+        batch = next(batches, None)
+        counts = peers.exchange(0 if batch is None else len(batch.inputs[0]))[:, 0]
+        if not counts.any():
+            return
+        last = batch or _absent(last)
+        if last is None or len(set(counts[counts > 0].tolist())) > 1:
+            raise GraphValueError(
+                "The processes' batches do not go together.",
+                received=f"{', '.join(map(str, counts))} rows from processes 0 to {peers.count - 1}",
+                expected="one number of rows from each; its last batch may be shorter, and it may have fewer batches",
+                fix="give each process its equal share of every batch",
+            )
+        yield last
+
+
+def _absent(batch: Batch | None) -> Batch | None:
+    """The batch with no row that counts."""
+    if batch is None:
+        return None
+    nobody: Any = np.zeros(len(batch.inputs[0]), bool)
+    return dataclasses.replace(batch, targets=dataclasses.replace(batch.targets, present=nobody))
 
 
 def _has_state(thing: Any) -> bool:

@@ -82,6 +82,10 @@ class Plan:
         """The state where it lies."""
         return state if self.layout is None else self.layout.place(state)
 
+    def place_whole(self, tree: PyTree) -> PyTree:
+        """Arrays that all devices have, such as running sums; left as they are within one process."""
+        return tree if self.layout is None or self.layout.share is None else self.layout.place_whole(tree)
+
     def variables(self, graph: Graph, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Given variables in the dtypes that the graph's have."""
         if "float64" not in check_precision(self.precision).values():
@@ -99,6 +103,8 @@ class Plan:
         """
         if self.layout is None:
             return batch
+        if self.layout.share is not None:
+            return self.layout.place_rows(_evened(batch, len(self.layout.share.held), can_pad=can_pad))
         missing = -len(batch.inputs[0]) % self.layout.shards
         if missing and not can_pad and self.strategy == "pmap":
             raise GraphValueError(
@@ -148,6 +154,21 @@ def make_plan(
 def has_convolutions(graph: Graph) -> bool:
     """Whether a layer convolves; XLA on a CPU runs convolutions in a loop two orders of magnitude slower."""
     return any("Conv" in node.layer.kind for _, node in nodes_of(graph))
+
+
+def _evened(batch: Batch, devices: int, *, can_pad: bool) -> Batch:
+    """A process's rows, of one number on each of its devices; marked, as other processes' rows may have to be."""
+    size = len(batch.inputs[0])
+    if can_pad:
+        return filled_up(batch, -size % devices)
+    if size % devices:
+        raise GraphValueError(
+            "The rows of a batch do not divide evenly among the devices of a process.",
+            received=f"{size} rows for {devices} devices",
+            expected="a multiple; a Flax module in the graph cannot be told which rows only pad a batch",
+            fix="another batch_size",
+        )
+    return batch
 
 
 def filled_up(batch: Batch, missing: int) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,22 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.training.patterns import Path, check_patterns, first_fitting, path_of, paths_of
+from jaxgraphs.training.processes import Share, initialize, is_spread, put
+
+__all__ = [
+    "Along",
+    "LargestAlong",
+    "Layout",
+    "Placed",
+    "Placement",
+    "data_parallel",
+    "fully_sharded",
+    "initialize",
+    "make_layout",
+    "make_mesh",
+    "placement",
+    "tensor_parallel",
+]
 
 PyTree = Any
 Shape = tuple[int, ...]
@@ -140,6 +157,15 @@ class Layout:
         """In how many parts a batch's rows are."""
         return self.mesh.shape[self.axis]
 
+    @functools.cached_property
+    def share(self) -> Share | None:
+        """Which rows this process has; None where it has all."""
+        if not is_spread(self.mesh):
+            return None
+        parts = NamedSharding(self.mesh, PartitionSpec(self.axis)).addressable_devices_indices_map((self.shards,))
+        held = {index[0].indices(self.shards)[0] for index in parts.values() if index is not None}
+        return Share(self.shards, tuple(sorted(held)))
+
     def of_state(self, state: Any) -> Any:
         """A tree like a TrainState with a NamedSharding for each array."""
         specs = {path: self.spec(path, leaf.shape) for path, leaf in _leaves(state.params)}
@@ -163,22 +189,31 @@ class Layout:
 
     def place(self, state: Any) -> Any:
         """The state on the mesh."""
-        return jax.device_put(state, self.of_state(state))
+        return jax.tree.map(put, state, self.of_state(state))
+
+    def place_whole(self, tree: Any) -> Any:
+        """Arrays that each device has whole."""
+        return jax.tree.map(lambda leaf: put(leaf, NamedSharding(self.mesh, PartitionSpec())), tree)
 
     def constrain(self, state: Any) -> Any:
         """The same within a compiled step: a state leaves a step as it came."""
         return jax.lax.with_sharding_constraint(state, self.of_state(state))
 
     def place_rows(self, tree: Any) -> Any:
-        """Arrays of rows on the mesh; whole on each device where the rows do not divide evenly."""
+        """Arrays of rows on the mesh; whole on each device where the rows do not divide evenly.
 
-        def put(leaf: Any) -> jax.Array:
+        Args:
+            tree: where there are several processes, this one's share of the rows.
+        """
+        rows = NamedSharding(self.mesh, PartitionSpec(self.axis))
+
+        def place(leaf: Any) -> jax.Array:
+            if self.share is not None:
+                return _joined(leaf, self.share, rows)
             is_even = leaf.shape and leaf.shape[0] % self.shards == 0
-            return jax.device_put(
-                leaf, NamedSharding(self.mesh, PartitionSpec(self.axis) if is_even else PartitionSpec())
-            )
+            return jax.device_put(leaf, rows if is_even else NamedSharding(self.mesh, PartitionSpec()))
 
-        return jax.tree.map(put, tree)
+        return jax.tree.map(place, tree)
 
     def _count(self, name: Any) -> int:
         names = () if name is None else name if isinstance(name, tuple) else (name,)
@@ -249,6 +284,17 @@ def placement(state: Any) -> Placement:
         spec = str(tuple(getattr(leaf.sharding, "spec", ()))) if hasattr(leaf.sharding, "spec") else "one device"
         rows.append(Placed("/".join(path), leaf.shape, spec, leaf.nbytes, part))
     return Placement(tuple(rows))
+
+
+def _joined(leaf: Any, share: Share, rows: NamedSharding) -> jax.Array:
+    """The array of all processes' rows, of which `leaf` are this one's."""
+    each = len(leaf) // len(share.held)
+
+    def block(index: tuple[slice, ...]) -> Any:
+        first = share.held.index((index[0].start or 0) // each) * each
+        return leaf[first : first + each]
+
+    return jax.make_array_from_callback((share.whole(len(leaf)), *leaf.shape[1:]), rows, block)
 
 
 def _leaves(tree: PyTree) -> list[tuple[Path, Any]]:
