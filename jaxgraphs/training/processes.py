@@ -98,6 +98,12 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
+def say(text: str) -> None:
+    """Prints, in the first process alone."""
+    if is_first():
+        print(text)
+
+
 def is_spread(mesh: Mesh) -> bool:
     """Whether a mesh has devices of several processes."""
     return len({device.process_index for device in mesh.devices.flat}) > 1

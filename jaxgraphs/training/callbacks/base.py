@@ -82,10 +82,15 @@ class Callback:
     keeps on itself and names in `memory`, so that a resumed run remembers it too. A resumed run begins with `remember`;
     then comes `on_train_begin` with `run.resumed`, and what it returns does not count.
 
+    Where several processes train one model, each has its callbacks and all see the same numbers, so that they decide
+    alike; one with ``is_for_people = True``, which only shows or writes numbers, is called in the first process alone.
+
     >>> class Names(Callback):
     ...     def on_epoch_end(self, run):
     ...         return Stop("low enough") if run.logs["loss"] < 0.1 else None
     """
+
+    is_for_people = False
 
     def on_train_begin(self, run: Run) -> Action | None:
         """Before the first epoch; in a run that goes on from a checkpoint, after `remember`."""

@@ -29,6 +29,7 @@ class CSVLogger(Remembering):
     """
 
     fields = ("keys", "size")
+    is_for_people = True
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         self.path, self.separator, self.append = Path(filename), separator, append
@@ -47,6 +48,7 @@ class CSVLogger(Remembering):
             if self.size is not None:
                 cut(self.path, self.size)
             self.path.open("ab" if self.append or self.size is not None else "wb").close()
+            self.size = self.path.stat().st_size
 
     def on_epoch_end(self, run: Run) -> None:
         """Writes the row, in one go."""

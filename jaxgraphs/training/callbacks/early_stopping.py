@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgraphs.training.callbacks.base import NewState, Run, Stop
 from jaxgraphs.training.callbacks.monitor import Monitor
+from jaxgraphs.training.processes import say
 
 PyTree = Any
 
@@ -79,11 +80,11 @@ class EarlyStopping(Monitor):
     def on_train_end(self, run: Run) -> NewState | None:
         """Gives back the best epoch's weights, whether training was stopped or not."""
         if self.verbose and self.stopped_epoch:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is None:
             return None
         if self.verbose:
-            print(f"Restoring the weights of the best epoch: {self.best_epoch + 1}")
+            say(f"Restoring the weights of the best epoch: {self.best_epoch + 1}")
         now = {"params": run.state.params, "model_state": run.state.model_state}
         return NewState(run.state.replace(**jax.tree.map(_placed_as, now, self.best_weights)))
 

@@ -13,6 +13,7 @@ from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.training import optimizers
 from jaxgraphs.training.callbacks.base import Callback, NewState, Run
 from jaxgraphs.training.callbacks.monitor import Monitor
+from jaxgraphs.training.processes import say
 
 
 class LearningRateScheduler(Callback):
@@ -35,7 +36,7 @@ class LearningRateScheduler(Callback):
         rate = self.schedule(run.epoch, now) if _takes_rate(self.schedule) else self.schedule(run.epoch)
         rate = _checked(rate)
         if self.verbose:
-            print(f"Epoch {run.epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+            say(f"Epoch {run.epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
         return with_rate(run, rate)
 
 
@@ -102,7 +103,7 @@ class ReduceLROnPlateau(Monitor):
         rate = max(old * self.factor, self.min_lr)
         self.cooldown_counter, self.wait = self.cooldown, 0
         if self.verbose:
-            print(f"Epoch {run.epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
+            say(f"Epoch {run.epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
         return with_rate(run, rate)
 
 

@@ -16,6 +16,7 @@ from jaxgraphs.io.archive import escape, save
 from jaxgraphs.training.callbacks.base import Run
 from jaxgraphs.training.callbacks.files import told, write_whole
 from jaxgraphs.training.callbacks.monitor import Monitor
+from jaxgraphs.training.processes import fetched, is_first, say
 
 
 class ModelCheckpoint(Monitor):
@@ -87,25 +88,28 @@ class ModelCheckpoint(Monitor):
             return
         self._write(path, run)
         if self.verbose:
-            print(f"Epoch {run.epoch + 1}: saved the model to {path}")
+            say(f"Epoch {run.epoch + 1}: saved the model to {path}")
 
     def _write(self, path: Path, run: Run) -> None:
+        variables = fetched(run.state.variables)
+        if not is_first():
+            return
         with told("The model cannot be saved.", path):
             if self.save_weights_only:
-                write_whole(path, lambda beside: _save_weights(beside, run.state.variables))
+                write_whole(path, lambda beside: _save_weights(beside, variables))
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                save(path, run.graph, run.state.variables)
+                save(path, run.graph, variables)
 
     def _is_best(self, run: Run) -> bool:
         value = self.value(run)
         old = None if self.best is None else f"{self.best:.5f}"
         if value is None or not self.is_better(run, value, self.best):
             if self.verbose:
-                print(f"Epoch {run.epoch + 1}: {self.monitor} did not improve from {old}")
+                say(f"Epoch {run.epoch + 1}: {self.monitor} did not improve from {old}")
             return False
         if self.verbose:
-            print(f"Epoch {run.epoch + 1}: {self.monitor} improved from {old} to {value:.5f}")
+            say(f"Epoch {run.epoch + 1}: {self.monitor} improved from {old} to {value:.5f}")
         self.best = value
         return True
 

@@ -21,6 +21,8 @@ class ProgressBar(Callback):
         interval: seconds between two looks at the numbers.
     """
 
+    is_for_people = True
+
     def __init__(self, console: Console | None = None, interval: float = 0.2) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self.interval = interval

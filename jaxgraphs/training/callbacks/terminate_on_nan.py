@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxgraphs.errors import GraphValueError
 from jaxgraphs.training.callbacks.base import Callback, Run, Stop
 from jaxgraphs.training.callbacks.probe import activations, is_finite, some_batch, weights_in_order
+from jaxgraphs.training.processes import say
 
 
 class TerminateOnNaN(Callback):
@@ -64,7 +65,7 @@ class TerminateOnNaN(Callback):
                 f"The loss is {loss} after {when}.", where=where, fix="a smaller learning rate, or other data"
             )
         reason = f"the loss is {loss} after {when}: {where}"
-        print(f"Training ends: {reason}")
+        say(f"Training ends: {reason}")
         return Stop(reason)
 
 

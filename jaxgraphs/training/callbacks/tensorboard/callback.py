@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from jaxgraphs.training.callbacks.tensorboard.gradients import make_gradients
 from jaxgraphs.training.callbacks.tensorboard.graph_def import graph_def
 from jaxgraphs.training.callbacks.tensorboard.profile import Trace, batches_of
 from jaxgraphs.training.callbacks.tensorboard.weight_images import picture
+from jaxgraphs.training.processes import fetched, is_first
 
 TRAIN, VALIDATION, ROOT = "train", "validation", "."
 
@@ -100,6 +102,10 @@ class TensorBoard(Callback):
         """Opens the log, or goes on with it, and writes what does not change: the graph and the hyper-parameters."""
         self._waiting.clear()
         self._compiled.clear()
+        if not is_first():
+            # All processes gather what is spread over them; the first one's files are the log.
+            self._aside = tempfile.TemporaryDirectory()
+            self.log_dir = Path(self._aside.name)
         if self.embeddings_freq:
             self._embeddings.check(run)
         self._step = self._epoch_step = int(run.state.step)
@@ -217,13 +223,13 @@ class TensorBoard(Callback):
         if batch is None:
             return
         outputs = self._jit("activations", activations_of(run.graph))(run.state.variables, batch)
-        for name, tree in jax.device_get(outputs).items():
+        for name, tree in fetched(outputs).items():
             yield from (
                 (f"{name}/{_numbered('output', index)}", leaf) for index, leaf in enumerate(jax.tree.leaves(tree))
             )
         if any(target is not None for target in batch.targets.values):
             gradients = self._jit("gradients", make_gradients(run.trainer.objective))(run.state, batch)
-            arrays = leaves_with_path(jax.device_get(gradients))
+            arrays = leaves_with_path(fetched(gradients))
             yield from (("/".join((*path, "gradient")), array) for path, array in arrays if array is not None)
 
     def _jit(self, name: str, function: Any) -> Any:
@@ -237,7 +243,7 @@ def activations_of(graph: Any) -> Any:
 
 
 def _weights(run: Run) -> Iterator[tuple[str, Any]]:
-    return iter(jax.device_get(list(weights_in_order(run.graph, run.state.variables))))
+    return iter(fetched(list(weights_in_order(run.graph, run.state.variables))))
 
 
 def _numbered(name: str, index: int) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jaxgraphs.errors import GraphKeyError, did_you_mean
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.run import nodes_of
@@ -16,6 +14,7 @@ from jaxgraphs.layers.core import Embedding
 from jaxgraphs.training.callbacks.base import Run
 from jaxgraphs.training.callbacks.files import told
 from jaxgraphs.training.callbacks.tensorboard import projector
+from jaxgraphs.training.processes import fetched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Embeddings:
         metadata = _by_name(self.metadata, vectors, "embeddings_metadata")
         sprites = _by_name(self.sprites, vectors, "embeddings_sprites")
         with told("The embeddings cannot be written.", folder):
-            projector.write(folder, jax.device_get(vectors), metadata, sprites)
+            projector.write(folder, fetched(vectors), metadata, sprites)
 
 
 def vectors_of(run: Run) -> dict[str, Any]:
