@@ -22,6 +22,7 @@ class Options:
         seed: of data, parameters and order.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
         callbacks, resume: passed to `Trainer.fit`.
+        mesh: passed to `Trainer`: devices to train on, those of several processes among them.
     """
 
     data: str | None = None
@@ -34,6 +35,7 @@ class Options:
     verbose: int = 1
     callbacks: tuple[Any, ...] = ()
     resume: str | None = None
+    mesh: Any = None
 
 
 @dataclasses.dataclass(frozen=True)

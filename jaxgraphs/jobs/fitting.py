@@ -15,6 +15,7 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.jobs.base import Options, Outcome
 from jaxgraphs.training import optimizers
 from jaxgraphs.training.balancing import COLLECTION
+from jaxgraphs.training.processes import fetched
 from jaxgraphs.training.trainer import Trainer
 
 _BASELINES = {"accuracy": "majority", "mae": "mean_mae", "mse": "mean_mse"}
@@ -102,7 +103,8 @@ def fit(
     """
     baselines = _by_output(graph, data.baselines())
     metrics = [list(scores) for scores in baselines.values()]
-    trainer = Trainer(graph, optimizers.adam(recipe.rate), recipe.loss, recipe.loss_weights, metrics)
+    optimizer = optimizers.adam(recipe.rate)
+    trainer = Trainer(graph, optimizer, recipe.loss, recipe.loss_weights, metrics, mesh=options.mesh)
     size = options.batch_size or recipe.batch_size
     began = time.monotonic()
     state, history = trainer.fit(
@@ -131,7 +133,7 @@ def fit(
     }
     report = _report(graph, results, scores, notes or {}, f"Adam at {recipe.rate}, batches of {size}")
     # What balanced the losses is of the training, not of the model.
-    variables = {name: tree for name, tree in state.variables.items() if name != COLLECTION}
+    variables = {name: tree for name, tree in fetched(state.variables).items() if name != COLLECTION}
     return Outcome(graph, variables, report, results, dict(extra or {}))
 
 
