@@ -8,8 +8,6 @@ from typing import Literal
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError
 
-_RISING = ("accuracy", "auc", "precision", "recall", "f1", "iou", "r2", "cosine")
-
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoints:
@@ -17,7 +15,8 @@ class Checkpoints:
 
     A checkpoint is the whole run: parameters, model state, optimizer state, step, epoch, keys, the position in the
     data, the epoch's running sums, callbacks' memory, history and the graph. It is committed by one rename, with
-    SHA-256 sums of its files; a damaged one is passed over for the one before. The run's end is always saved.
+    SHA-256 sums of its files; a damaged one is passed over for the one before. The run's beginning and its end are
+    always saved. Where several processes train, the first one writes, and all read from the one directory.
 
     Args:
         directory: of this run alone; made where it is not there.
@@ -25,7 +24,7 @@ class Checkpoints:
         every_steps: steps from one to the next, within epochs too; None for none.
         keep_last: how many of the newest stay.
         keep_best: how many of the best stay, by `monitor`, a name in the logs; `mode` says what is better:
-            "min", "max", or "auto", by the name.
+            "min", "max", or "auto", by what the number is, as for `EarlyStopping`.
         keep_every: every so many epochs one stays for good.
         on_error: what to do when the disk is full or cannot be written to: "warn" and go on, "stop" the training
             between two steps, or "raise". Checkpoints that are there stay whole.
@@ -60,13 +59,6 @@ class Checkpoints:
             if (given := getattr(self, name)) not in known:
                 expected = " or ".join(map(repr, known))
                 raise GraphValueError(f"`{name}` of Checkpoints is not known.", received=repr(given), expected=expected)
-
-    @property
-    def is_lower_better(self) -> bool:
-        """Whether a smaller value of `monitor` is better."""
-        if self.mode == "auto":
-            return not any(part in self.monitor for part in _RISING)
-        return self.mode == "min"
 
 
 def _check_count(name: str, value: int | None) -> None:

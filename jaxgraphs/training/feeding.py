@@ -136,11 +136,21 @@ def unpack(item: Any) -> tuple[Any, Any, Any]:
     return item, None, None
 
 
+def unpack_batch(graph: Graph, item: Any) -> tuple[Any, Any, Any]:
+    """As `unpack`; also a list [x, y], as some loaders give it, and one dict of inputs and targets by name."""
+    if isinstance(item, Mapping) and set(item) > set(graph.input_names) and set(item) & set(graph.output_names):
+        inputs = {name: item[name] for name in graph.input_names}
+        return inputs, {name: value for name, value in item.items() if name not in inputs}, None
+    if isinstance(item, list) and len(item) in (2, 3) and len(item) != len(graph.input_names):
+        return unpack(tuple(item))
+    return unpack(item)
+
+
 def stream(graph: Graph, batches: Iterable[Any], *, can_pad: bool, class_weight: Any = None) -> Iterator[Batch]:
     """Batches from an iterable; one that is shorter than the first is padded to its size and marked."""
     size: int | None = None
     for item in batches:
-        batch, size = prepare(graph, *unpack(item), class_weight, size, can_pad=can_pad)
+        batch, size = prepare(graph, *unpack_batch(graph, item), class_weight, size, can_pad=can_pad)
         yield batch
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import warnings
@@ -14,8 +15,9 @@ import numpy as np
 from jaxgraphs.errors import GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.training.buckets import Buckets
-from jaxgraphs.training.feeding import Arrays, order_of, prepare, unpack
+from jaxgraphs.training.feeding import Arrays, order_of, prepare, unpack_batch
 from jaxgraphs.training.processes import Peers, Share
+from jaxgraphs.training.resident import Resident
 from jaxgraphs.training.step import Batch
 
 
@@ -29,7 +31,7 @@ class ArrayFeed:
         share: which rows of each batch are read, where other processes read the others.
     """
 
-    data: Arrays
+    data: Arrays | Resident
     batch_size: int
     shuffle: bool
     limit: int | None
@@ -47,6 +49,11 @@ class ArrayFeed:
         order = order_of(key, number, self.data.size) if self.shuffle else None
         batches = self.data.batches(self.batch_size, order, can_pad=self.can_pad, first=done, share=self.share)
         return itertools.islice(batches, None if self.limit is None else max(self.limit - done, 0))
+
+    @property
+    def can_be_ahead(self) -> bool:
+        """Whether batches may be made ready by a thread; those that are on the device are."""
+        return not isinstance(self.data, Resident)
 
     def position(self) -> None:
         """Nothing: the epoch and the batch say it all."""
@@ -105,9 +112,15 @@ class StreamFeed:
                 return
             yield self._batch(item)
 
+    @property
+    def can_be_ahead(self) -> bool:
+        """Whether batches may be made ready by a thread: where processes need not agree on each."""
+        return self.peers is None
+
     def position(self) -> dict[str, Any]:
         """Where the next batch comes from."""
-        state = self._running.get_state() if _has_state(self._running) else None
+        # A copy: an iterator may give what it then goes on changing.
+        state = copy.deepcopy(self._running.get_state()) if _has_state(self._running) else None
         text = {"bytes": state.decode("latin-1")} if isinstance(state, bytes) else {"state": state}
         return {"number": self._number, "read": self.read, "size": self.size, **text}
 
@@ -169,7 +182,7 @@ class StreamFeed:
             pass
 
     def _batch(self, item: Any) -> Batch:
-        x, y, weight = unpack(item)
+        x, y, weight = unpack_batch(self.graph, item)
         batch, self.size = prepare(self.graph, x, y, weight, self.class_weight, self.size, can_pad=self.can_pad)
         return batch
 

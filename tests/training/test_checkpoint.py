@@ -164,10 +164,15 @@ def test_the_one_before_a_damaged_one(tmp_path, whole, damage):  # oracle: the w
 def test_all_damaged_is_a_fresh_start(tmp_path, whole):  # oracle: the warning; the run that nothing ended
     with pytest.raises(Fails):
         fit(tmp_path, [dies_after(8)])
-    (name,) = Store(tmp_path).names()
-    halve(tmp_path / name)
-    with pytest.warns(UserWarning, match="There is none before: a fresh start"):
+    first, second = Store(tmp_path).names()
+    halve(tmp_path / first)
+    truncate(tmp_path / second)
+    with pytest.warns(UserWarning, match="is damaged") as warned:
         assert_same_run(fit(tmp_path), whole)
+    said = [str(warning.message) for warning in warned]
+    assert said[0].endswith(f"The one before, {first}, is tried.")
+    assert said[1].startswith(f"The checkpoint {first} is damaged: ")
+    assert said[1].endswith("There is none before: a fresh start.")
 
 
 def full_disk(monkeypatch, *, after):
@@ -184,17 +189,17 @@ def full_disk(monkeypatch, *, after):
 
 
 def test_a_full_disk_is_warned_of(tmp_path, monkeypatch, whole):  # oracle: the warning; what was saved stays whole
-    full_disk(monkeypatch, after=1)
+    full_disk(monkeypatch, after=2)
     with pytest.warns(UserWarning, match="A checkpoint could not be written: No space left on device. The run goes on"):
         assert_same_run(fit(tmp_path), whole)
-    assert Store(tmp_path).names() == ["epoch-00001-batch-00000000"]
+    assert Store(tmp_path).names() == ["epoch-00000-batch-00000000", "epoch-00001-batch-00000000"]
     Store(tmp_path).check("epoch-00001-batch-00000000")
     monkeypatch.undo()
     assert_same_run(fit(tmp_path), whole)
 
 
 def test_a_full_disk_stops(tmp_path, monkeypatch, whole):  # oracle: the reason; the run goes on later
-    full_disk(monkeypatch, after=1)
+    full_disk(monkeypatch, after=2)
     _, history, _ = fit(Checkpoints(tmp_path, on_error="stop", asynchronous=False))
     assert history.stopped == "A checkpoint could not be written: No space left on device"
     assert history.epoch == [0, 1]
@@ -271,6 +276,60 @@ def test_other_data_is_refused_within_an_epoch(tmp_path):  # oracle: the differe
     with pytest.raises(jg.GraphValueError) as caught:
         fit(tmp_path, data=ARRAYS | {"batch_size": 4})
     assert "data/batch_size: 8 in the checkpoint, 4 in this run" in str(caught.value)
+
+
+def test_another_rule_of_one_form_is_refused(tmp_path):  # oracle: the difference that is named
+    optimizers = jg.optimizers
+    one = trainer_of(classifier(), optimizers.adam())
+    one.fit(one.init(jax.random.key(0)), X, Y, verbose=0, resume=tmp_path)
+    line = "optimizer: another rule, or other numbers in it, such as momentum or decay"
+    for other in (optimizers.adamw(), optimizers.adam(beta_1=0.8)):
+        assert line in refused(trainer_of(classifier(), other), tmp_path)
+    # The rate is in the state, and a name says no more than the rule.
+    for same in ("adam", optimizers.adam(0.5)):
+        again = trainer_of(classifier(), same)
+        again.fit(again.init(jax.random.key(0)), X, Y, verbose=0, resume=tmp_path)
+
+
+def test_a_run_without_a_step_binds_nobody(tmp_path):  # oracle: the warning; what an error leaves
+    one, other = trainer_of(classifier(), "sgd"), trainer_of(classifier(classes=4), "adam")
+    data = {"x": X, "y": Y, "verbose": 0, "resume": tmp_path}
+    with pytest.raises(Fails):
+        one.fit(one.init(jax.random.key(0)), **data, callbacks=[dies_after(1, "on_batch_begin")])
+    assert Store(tmp_path).names() == []
+    one.fit(one.init(jax.random.key(0)), **data, epochs=0)
+    assert Store(tmp_path).names() == ["epoch-00000-batch-00000000"]
+    with pytest.warns(UserWarning, match="A run that had made no step is given up: graph"):
+        other.fit(other.init(jax.random.key(0)), **data)
+
+
+def test_the_best_by_what_a_number_is(tmp_path):  # oracle: the message, word for word
+    trainer = trainer_of(classifier(), metrics=[jg.metrics.TruePositives(name="found")])
+    with pytest.raises(jg.GraphValueError) as caught:
+        trainer.fit(
+            trainer.init(jax.random.key(0)), X, Y, resume=Checkpoints(tmp_path, keep_best=1, monitor="val_found")
+        )
+    assert str(caught.value) == dedent("""\
+        Checkpoints cannot tell whether 'val_found' should rise or fall.
+          received: mode='auto'
+          fix:      mode='max' or mode='min'""")
+
+
+def test_several_steps_in_a_call_pass_by_a_save(tmp_path):  # oracle: every 5 steps, or at the first call after
+    trainer = trainer_of(classifier(), steps_per_call=4)
+    trainer.fit(
+        trainer.init(jax.random.key(0)), X, Y, batch_size=4, epochs=1, verbose=0,
+        resume=Checkpoints(tmp_path, every_steps=5, keep_last=9),
+    )  # fmt: skip
+    batches = [name[-2:] for name in Store(tmp_path).names()]
+    assert batches == ["00", "08", "11", "00"]
+
+
+def test_names_sort_by_number(tmp_path):  # oracle: by hand
+    for name in ("epoch-100000-batch-00000000", "epoch-99999-batch-00000002", "epoch-99999-batch-00000010", "epochs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "epoch-100001-batch-00000000").write_text("a file")
+    assert [name[6:-6] for name in Store(tmp_path).names()] == ["99999-batch-00", "99999-batch-00", "100000-batch-00"]
 
 
 def test_two_runs_in_one_directory(tmp_path):  # oracle: the message, word for word; the first run's end

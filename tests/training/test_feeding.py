@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 import jaxgraphs as jg
-from jaxgraphs.training.feeding import arrays_of, is_in_memory, order_of, pad, prepare, split, stream, unpack
+from jaxgraphs.training.feeding import (
+    arrays_of,
+    is_in_memory,
+    order_of,
+    pad,
+    prepare,
+    split,
+    stream,
+    unpack,
+    unpack_batch,
+)
 from tests.training.runs import classifier, rows, two_outputs
 
 
@@ -57,6 +67,16 @@ def test_streams_keep_the_first_size():  # oracle: closed form
 @pytest.mark.parametrize("item", [3.0, (3.0,), (3.0, 4.0), (3.0, 4.0, 5.0)])
 def test_unpack(item):  # oracle: closed form
     assert unpack(item) == ((3.0, None, None) if item == 3.0 else (*item, None, None)[:3])
+
+
+def test_batches_of_other_loaders():  # oracle: by hand
+    one, two = classifier(), two_outputs()
+    assert unpack_batch(one, [1, 2]) == (1, 2, None)
+    assert unpack_batch(two, [1, 2]) == ([1, 2], None, None)
+    assert unpack_batch(two, [1, 2, 3]) == (1, 2, 3)
+    assert unpack_batch(two, {"a": 1, "b": 2}) == ({"a": 1, "b": 2}, None, None)
+    assert unpack_batch(two, {"a": 1, "age": 3, "b": 2}) == ({"a": 1, "b": 2}, {"age": 3}, None)
+    assert unpack_batch(one, {"x": 1, "lable": 3}) == ({"x": 1, "lable": 3}, None, None)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ class Counter:
         return generator.normal(size=(8, 6)).astype(np.float32), generator.integers(0, 3, 8)
 
     def get_state(self):
-        return {"place": self.place}
+        # What it gives is what it goes on changing.
+        return self.__dict__
 
     def set_state(self, state):
         self.place = state["place"]

@@ -98,8 +98,7 @@ class ModelCheckpoint(Monitor):
             if self.save_weights_only:
                 write_whole(path, lambda beside: _save_weights(beside, variables))
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                save(path, run.graph, variables)
+                write_whole(path, lambda beside: save(beside, run.graph, variables))
 
     def _is_best(self, run: Run) -> bool:
         value = self.value(run)

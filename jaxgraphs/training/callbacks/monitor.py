@@ -69,12 +69,8 @@ class Monitor(Remembering):
 
         Raises: GraphValueError when it does not follow from the name.
         """
-        if self.mode != "auto":
-            return self.mode
-        name = self.monitor.removeprefix("val_")
-        if name == "loss" or name.endswith("_loss"):
-            return "min"
-        found = direction_of(_metric(run, name))
+        objective = None if run.trainer is None else run.trainer.objective
+        found = direction_in(objective, self.monitor) if self.mode == "auto" else self.mode
         if found is None:
             raise GraphValueError(
                 f"{type(self).__name__} cannot tell whether '{self.monitor}' should rise or fall.",
@@ -97,11 +93,18 @@ def direction_of(metric: Any) -> str | None:
     return "min" if isinstance(metric, CLASSES) and not isinstance(metric, UNDECIDED) else None
 
 
-def _metric(run: Run, name: str) -> Any:
-    """The metric of that name in the logs."""
-    if run.trainer is None:
-        return None
-    return next((metric for _, each, metric, _ in run.trainer.objective._each_metric() if each == name), None)
+def direction_in(objective: Any, name: str) -> str | None:
+    """Which way a number of the logs gets better: a loss falls, a metric as `direction_of` says.
+
+    Args:
+        objective: whose logs these are; where None, only losses are known.
+        name: in the logs, of training or of validation.
+    """
+    name = name.removeprefix("val_")
+    if name == "loss" or name.endswith("_loss"):
+        return "min"
+    bound = [] if objective is None else objective.each_metric()
+    return next((direction_of(metric) for _, each, metric, _ in bound if each == name), None)
 
 
 def _scalar(value: Any, name: str) -> float:

@@ -19,12 +19,17 @@ class Kept:
     score: float | None
 
 
-def to_remove(kept: Sequence[Kept], config: Checkpoints) -> list[str]:
-    """The names of those that no rule keeps; `kept` is in order of time."""
+def to_remove(kept: Sequence[Kept], config: Checkpoints, direction: str | None = "min") -> list[str]:
+    """The names of those that no rule keeps.
+
+    Args:
+        kept: all that are there, in order of time.
+        direction: whether the best score is the "min" or the "max".
+    """
     staying = {one.name for one in kept[-config.keep_last :]}
     scored = [one for one in kept if one.score is not None and not math.isnan(one.score)]
-    sign = 1 if config.is_lower_better else -1
+    sign = -1 if direction == "max" else 1
     staying |= {one.name for one in sorted(scored, key=lambda one: sign * (one.score or 0.0))[: config.keep_best]}
     if config.keep_every is not None:
-        staying |= {one.name for one in kept if one.is_epoch and one.epoch % config.keep_every == 0}
+        staying |= {one.name for one in kept if one.is_epoch and one.epoch and one.epoch % config.keep_every == 0}
     return [one.name for one in kept if one.name not in staying]

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from jaxgraphs.errors import GraphError, GraphValueError
+from jaxgraphs.training.callbacks.monitor import direction_in
 from jaxgraphs.training.checkpoint import Checkpoints
+from jaxgraphs.training.checkpointing.identity import identity_differences, identity_of
 from jaxgraphs.training.checkpointing.lock import Lock
+from jaxgraphs.training.checkpointing.parts import Part, pieces
 from jaxgraphs.training.checkpointing.policy import Kept, to_remove
 from jaxgraphs.training.checkpointing.snapshot import (
     Snapshot,
@@ -23,11 +26,16 @@ from jaxgraphs.training.checkpointing.snapshot import (
     decode,
     encode,
     json_differences,
+    name_of,
+    place_of,
     refuse,
 )
 from jaxgraphs.training.checkpointing.store import Damaged, Store
+from jaxgraphs.training.processes import Peers
 
 PyTree = Any
+_FORMAT = 1
+_DATA = "data-"
 
 
 class Halted(Exception):
@@ -37,11 +45,19 @@ class Halted(Exception):
 def open_session(resume: Any, trainer: Any, feed: Any) -> Session:
     """What `fit(resume=...)` asks for.
 
-    Raises: GraphError when the data cannot be read again, or another run has the directory.
+    Raises: GraphError when the data cannot be read again, another run has the directory, or it is not known what the
+        best checkpoints are.
     """
     feed.check_resumable()
     config = resume if isinstance(resume, Checkpoints) else Checkpoints(resume)
-    return Session(config, {"graph": _graph(trainer.graph), "optimizer": trainer.optimizer_name}, feed.describe())
+    direction = direction_in(trainer.objective, config.monitor) if config.mode == "auto" else config.mode
+    if config.keep_best and direction is None:
+        raise GraphValueError(
+            f"Checkpoints cannot tell whether '{config.monitor}' should rise or fall.",
+            received="mode='auto'",
+            fix="mode='max' or mode='min'",
+        )
+    return Session(config, identity_of(trainer), feed.describe(), direction, trainer.peers)
 
 
 class Session:
@@ -51,42 +67,57 @@ class Session:
         config: what the user asked for.
         about: what a checkpoint must share with this run: graph and optimizer.
         data: what it must share to go on within an epoch.
+        direction: whether the best checkpoints are those of the "min" or the "max".
+        peers: the processes that train together; the first one has the lock, and finds what to go on from.
     """
 
-    def __init__(self, config: Checkpoints, about: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        self.config, self.about, self.data = config, dict(about), dict(data)
+    def __init__(
+        self,
+        config: Checkpoints,
+        about: Mapping[str, Any],
+        data: Mapping[str, Any],
+        direction: str | None = "min",
+        peers: Peers | None = None,
+    ) -> None:
+        self.peers, self._is_first, self._attempt, self.trouble = peers, peers is None or peers.index == 0, 0, ""
+        self.config, self.about, self.data, self.direction = config, dict(about), dict(data), direction
         self.store = Store(Path(config.directory))
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
-        self._last = ""
+        self._last = self._first = ""
         self._kept: list[Kept] = []
-        self._lock = self._locked()
+        self._lock = self._agreed_lock()
 
     def restore(self, state: PyTree, sums: PyTree) -> Snapshot | None:
         """The newest intact checkpoint, laid out as `state` and `sums`; None where there is none.
 
         Raises: GraphError when it is another run's.
         """
+        name, arrays, texts = self._found()
+        if not name:
+            return None
+        record = json.loads(texts["run.json"])
+        differences = self._differences(record, state, sums)
+        if differences and not record.get("steps"):
+            warnings.warn(f"A run that had made no step is given up: {differences[0]}.", stacklevel=2)
+            return None
+        refuse(differences, str(self.store.directory / name))
+        if self.peers is not None and (own := texts.get(f"{_DATA}{self.peers.index}.json")):
+            record["data"] = json.loads(own)
         names = self.store.names()
-        for name in reversed(self.store.names()):
-            try:
-                arrays, texts = self.store.read(name)
-            except Damaged as damage:
-                names.remove(name)
-                before = f"The one before, {names[-1]}, is tried." if names else "There is none before: a fresh start."
-                warnings.warn(f"The checkpoint {name} is damaged: {damage}. {before}", stacklevel=2)
-                continue
-            self._last = name
-            self._kept = [self._read_kept(other) for other in names]
-            return self._decoded(name, arrays, json.loads(texts["run.json"]), state, sums)
-        return None
+        self._last, self._first = name, "" if record["steps"] else name
+        self._kept = [self._read_kept(other) for other in names[: names.index(name) + 1]]
+        for path, (shape, dtype) in record["arrays"].items():
+            arrays[path] = arrays.get(path, np.zeros(shape, dtype)).reshape(shape)
+        return decode(arrays, record, state, sums)
 
-    def is_due(self, epoch: int, steps: int, *, is_epoch: bool) -> bool:
-        """Whether to save now: after an epoch, or after a step of one."""
+    def is_due(self, epoch: int, steps: int, made: int, *, is_epoch: bool) -> bool:
+        """Whether to save now: after an epoch, or after the last `made` of `steps` steps."""
         config = self.config
         if is_epoch:
             return config.every_epochs is not None and epoch % config.every_epochs == 0
-        return config.every_steps is not None and steps % config.every_steps == 0
+        every = config.every_steps
+        return every is not None and steps // every > (steps - made) // every
 
     def save(self, snapshot: Snapshot, numbers: Mapping[str, float] | None, *, is_last: bool) -> None:
         """Writes beside the training; the one before is waited for. The last one is waited for too."""
@@ -95,9 +126,10 @@ class Session:
             return
         self._wait(True)
         arrays, record = encode(snapshot)
+        self._last, self._first = snapshot.name, self._first if snapshot.steps else snapshot.name
+        self._attempt += 1
         kept = Kept(snapshot.name, snapshot.epoch, not snapshot.batch, self._score(numbers))
-        record |= {"about": self.about, "feed": self.data, "score": kept.score}
-        self._last = snapshot.name
+        record |= {"format": _FORMAT, "about": self.about, "feed": self.data, "score": kept.score}
         self._pending = self._writer.submit(self._write, kept, arrays, record)
         self._wait(is_last or not self.config.asynchronous)
 
@@ -111,15 +143,22 @@ class Session:
         error, self._pending = self._pending.exception(), None
         if error is None:
             return
-        self._last = ""
+        self._last = "" if self.peers is None else self._last
         self._fail(f"A checkpoint could not be written: {_reason(error)}", error)
 
-    def close(self) -> None:
-        """Waits for what is being written and lets the directory go."""
+    def close(self, *, failed: bool = False) -> None:
+        """Waits for what is being written and lets the directory go.
+
+        Args:
+            failed: whether the run ended by an error: where it had made no step, nothing of it stays.
+        """
         self._writer.shutdown(wait=True)
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        if self._lock is None:
+            return
+        if failed and self._is_first and [one.name for one in self._kept] == [self._first]:
+            self.store.remove(self._first)
+        self._lock.release()
+        self._lock = None
 
     def _locked(self) -> Lock | None:
         directory = self.store.directory
@@ -135,21 +174,78 @@ class Session:
         self.store.sweep()
         return lock
 
-    def _decoded(self, name: str, arrays: dict[str, np.ndarray], record: Any, state: PyTree, sums: PyTree) -> Snapshot:
-        place = str(self.store.directory / name)
-        differences = json_differences(record["about"], self.about) + array_differences(record, state, sums)
-        if record["batch"]:
-            differences += json_differences(record["feed"], self.data, "data")
-        refuse(differences, place)
-        for path, (shape, dtype) in record["arrays"].items():
-            arrays[path] = arrays.get(path, np.zeros(shape, dtype)).reshape(shape)
-        return decode(arrays, record, state, sums)
+    def _agreed_lock(self) -> Any:
+        """The lock; a process that is not the first goes by what the first one got."""
+        if self.peers is None:
+            return self._locked()
+        lock, problem = None, None
+        try:
+            lock = self._locked() if self._is_first else None
+        except GraphError as error:
+            problem = error
+        self.peers.agree(problem)
+        has_lock = bool(self.peers.exchange(int(lock is not None))[0, 0])
+        return lock or (_Followed() if has_lock else None)
+
+    def _found(self) -> tuple[str, dict[str, np.ndarray], dict[str, str]]:
+        """The checkpoint that all processes go on from: the first process' choice; no name where there is none."""
+        found = self._newest() if self._is_first else None
+        if self.peers is None:
+            return found or ("", {}, {})
+        epoch, batch = self.peers.exchange(*(place_of(found[0]) if found else (-1, -1)))[0].tolist()
+        if epoch < 0:
+            return "", {}, {}
+        name, problem = name_of(epoch, batch), None
+        try:
+            found = found or (name, *self.store.read(name))
+        except Damaged as damage:
+            problem = self._not_shared(name, damage)
+        self.peers.agree(problem)
+        assert found is not None
+        return found
+
+    def _newest(self) -> tuple[str, dict[str, np.ndarray], dict[str, str]] | None:
+        """The name, the arrays and the texts of the newest checkpoint that is as it was written."""
+        names = self.store.names()
+        while names:
+            name = names.pop()
+            try:
+                return name, *self.store.read(name)
+            except Damaged as damage:
+                before = f"The one before, {names[-1]}, is tried." if names else "There is none before: a fresh start."
+                warnings.warn(f"The checkpoint {name} is damaged: {damage}. {before}", stacklevel=2)
+        return None
+
+    def _not_shared(self, name: str, damage: Damaged) -> GraphError:
+        return GraphError(
+            f"The checkpoint {name} cannot be read by every process.",
+            where=str(self.store.directory),
+            received=str(damage),
+            fix="a directory that all processes share",
+        )
+
+    def _differences(self, record: Mapping[str, Any], state: PyTree, sums: PyTree) -> list[str]:
+        """Where a checkpoint is not of this run."""
+        if record.get("format") != _FORMAT:
+            return [f"format: {record.get('format')} in the checkpoint, {_FORMAT} in this version"]
+        found = identity_differences(record["about"], self.about) + array_differences(record, state, sums)
+        return found + (json_differences(record["feed"], self.data, "data") if record["batch"] else [])
 
     def _write(self, kept: Kept, arrays: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-        on_host = {name: np.asarray(array) for name, array in arrays.items()}
-        self.store.write(kept.name, on_host, {"run.json": json.dumps(record)})
+        if self.peers is None:
+            on_host = {name: np.asarray(array) for name, array in arrays.items()}
+            self.store.write(kept.name, on_host, {"run.json": json.dumps(record)})
+        else:
+            part = Part(self.peers.index, self.peers.count, self._attempt)
+            texts = {f"{_DATA}{part.index}.json": json.dumps(record["data"])}
+            texts |= {"run.json": json.dumps(record)} if self._is_first else {}
+            self.store.write_part(kept.name, part, pieces(arrays, is_first=self._is_first), texts)
+        if self._is_first:
+            self._tidy(kept)
+
+    def _tidy(self, kept: Kept) -> None:
         self._kept = [other for other in self._kept if other.name != kept.name] + [kept]
-        for name in to_remove(self._kept, self.config):
+        for name in to_remove(self._kept, self.config, self.direction):
             self.store.remove(name)
             self._kept = [other for other in self._kept if other.name != name]
 
@@ -158,7 +254,21 @@ class Session:
             self._pending.exception()
             self.check()
 
+    def fail(self) -> None:
+        """Ends a run of several processes in each of them, for what one of them could not write.
+
+        Raises: GraphError or Halted, as the user chose.
+        """
+        text = self.trouble or "A checkpoint could not be written by another process"
+        if self.config.on_error == "raise":
+            raise GraphError(text, where=str(self.store.directory))
+        raise Halted(text)
+
     def _fail(self, text: str, error: BaseException) -> None:
+        if self.peers is not None and self.config.on_error != "warn":
+            # All end together, at the next place where they agree.
+            self.trouble = text
+            return
         if self.config.on_error == "raise":
             raise GraphError(text, where=str(self.store.directory)) from error
         if self.config.on_error == "stop":
@@ -183,12 +293,11 @@ class Session:
             return Kept(name, -1, False, None)
 
 
-def _graph(graph: Any) -> Any:
-    """The graph's description; None where it holds functions that no text can name."""
-    try:
-        return json.loads(graph.to_json())
-    except GraphError:
-        return None
+class _Followed:
+    """The lock that the first process has."""
+
+    def release(self) -> None:
+        """Nothing to let go."""
 
 
 def _reason(error: BaseException) -> str:

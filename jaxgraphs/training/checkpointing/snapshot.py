@@ -15,6 +15,7 @@ import numpy as np
 from jaxgraphs.errors import GraphTypeError, combine
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.history import History
+from jaxgraphs.training.processes import put
 
 PyTree = Any
 Memories = list[tuple[str, Mapping[str, Any]]]
@@ -51,7 +52,22 @@ class Snapshot:
     @property
     def name(self) -> str:
         """Sorts as the run goes on."""
-        return f"epoch-{self.epoch:05d}-batch-{self.batch:08d}"
+        return name_of(self.epoch, self.batch)
+
+
+def name_of(epoch: int, batch: int) -> str:
+    """The name of a checkpoint.
+
+    >>> name_of(2, 30)
+    'epoch-00002-batch-00000030'
+    """
+    return f"epoch-{epoch:05d}-batch-{batch:08d}"
+
+
+def place_of(name: str) -> tuple[int, int]:
+    """The epoch and the batch in a checkpoint's name."""
+    _, epoch, _, batch = name.split("-")
+    return int(epoch), int(batch)
 
 
 def memories_of(callbacks: Sequence[Callback]) -> Memories:
@@ -172,6 +188,9 @@ def _plain(leaf: Any) -> Any:
 
 def _placed(array: np.ndarray, like: Any) -> Any:
     # Always a copy: the step that follows takes its memory.
+    if isinstance(like, jax.Array) and not like.is_fully_addressable:
+        keys = jax.random.wrap_key_data(jnp.array(array), impl=jax.random.key_impl(like)) if _is_key(like) else array
+        return put(keys, like.sharding)
     if _is_key(like):
         return jax.random.wrap_key_data(jnp.array(array, copy=True), impl=jax.random.key_impl(like))
     if isinstance(like, jax.Array) and len(like.sharding.device_set) > 1:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-_PREFIX = "epoch-"
+from jaxgraphs.training.checkpointing.parts import Part, load_pieces, save_pieces
+
+_NAME = re.compile(r"epoch-(\d+)(?:-batch-(\d+))?")
 _UNFINISHED = ".unfinished-"
 _MANIFEST = "manifest.json"
 _ARRAYS = "arrays"
+_PIECES = ".safetensors"
+_DONE = ".done-"
+_FAILED = ".failed-"
+# Seconds: for all parts of a checkpoint to come, the same once the run has ended, and between two looks.
+_PATIENCE, _GRACE, _PAUSE = 600.0, 10.0, 0.01
 
 
 class Damaged(Exception):
@@ -26,17 +37,22 @@ class Store:
     """The checkpoints of one run.
 
     A checkpoint is a directory: Orbax' files of the arrays, JSON texts, and a manifest with each file's length and
-    SHA-256. It is written under another name, brought to the disk, and then renamed: that is the commit.
+    SHA-256. It is written under another name, brought to the disk, and then renamed: that is the commit. Where several
+    processes write, each has a file of its pieces of the arrays in the place of Orbax' files.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.is_closing = threading.Event()
 
     def names(self) -> list[str]:
         """All checkpoints that are there, the oldest first."""
         if not self.directory.is_dir():
             return []
-        return sorted(path.name for path in self.directory.iterdir() if path.name.startswith(_PREFIX) and path.is_dir())
+        found = {path.name: _NAME.fullmatch(path.name) for path in self.directory.iterdir() if path.is_dir()}
+        # By number: a name has more digits from epoch 100,000 on.
+        places = {name: tuple(int(part or 0) for part in match.groups()) for name, match in found.items() if match}
+        return sorted(places, key=places.__getitem__)
 
     def write(self, name: str, arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> None:
         """Adds one checkpoint, or leaves everything as it was."""
@@ -48,13 +64,59 @@ class Store:
             for file, text in texts.items():
                 (place / file).write_text(text, "utf-8")
             (place / _MANIFEST).write_text(_signed(_digests(place)), "utf-8")
-            _to_disk(place)
-            self.remove(name)  # A damaged one may have this name.
-            os.rename(place, self.directory / name)
-            _sync(self.directory)
+            self._commit(place, name)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
+
+    def write_part(self, name: str, part: Part, parts: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> None:
+        """Adds this process's part of a checkpoint that several write; the first process commits it, or nobody.
+
+        Raises: OSError when a part could not be written, or did not come.
+        """
+        place = self.directory / f"{_UNFINISHED}{name}-{part.attempt}"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            save_pieces(place / f"{_ARRAYS}-{part.index}{_PIECES}", parts)
+            for file, text in texts.items():
+                (place / file).write_text(text, "utf-8")
+            (place / f"{_DONE}{part.index}").touch()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                (place / f"{_FAILED}{part.index}").touch()
+            raise
+        if part.index == 0:
+            self._commit_parts(place, name, part.count)
+
+    def _commit_parts(self, place: Path, name: str, count: int) -> None:
+        try:
+            self._await(place, count)
+            for path in place.glob(_DONE + "*"):
+                path.unlink()
+            (place / _MANIFEST).write_text(_signed(_digests(place)), "utf-8")
+            self._commit(place, name)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+
+    def _await(self, place: Path, count: int) -> None:
+        """Waits for the other processes' parts; not for long where the run has ended."""
+        until = time.monotonic() + _PATIENCE
+        while len(list(place.glob(_DONE + "*"))) < count:
+            failed = sorted(path.name.removeprefix(_FAILED) for path in place.glob(_FAILED + "*"))
+            if failed:
+                raise OSError(f"process {failed[0]} could not write its part")
+            if self.is_closing.wait(_PAUSE):
+                until = min(until, time.monotonic() + _GRACE)
+                time.sleep(_PAUSE)
+            if time.monotonic() > until:
+                raise OSError("the parts of other processes did not come")
+
+    def _commit(self, place: Path, name: str) -> None:
+        _to_disk(place)
+        self.remove(name)  # A damaged one may have this name.
+        os.rename(place, self.directory / name)
+        _sync(self.directory)
 
     def read(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         """Arrays and texts of an intact checkpoint.
@@ -62,12 +124,18 @@ class Store:
         Raises: Damaged when anything is not as it was written.
         """
         place = self.directory / name
-        self.check(name)
-        texts = {path.name: path.read_text("utf-8") for path in place.glob("*.json")}
         try:
-            return _load_arrays(place / _ARRAYS), texts
+            self.check(name)
+            texts = {path.name: path.read_text("utf-8") for path in place.glob("*.json")}
+            parts = sorted(place.glob(f"{_ARRAYS}-*{_PIECES}"))
+            return load_pieces(parts) if parts else _load_arrays(place / _ARRAYS), texts
+        except Damaged:
+            raise
+        except OSError as error:
+            raise Damaged(f"it cannot be read: {error.strerror or error}") from error
         except Exception as error:
-            raise Damaged(f"its arrays cannot be read: {str(error).splitlines()[0]}") from error
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise Damaged(f"its arrays cannot be read: {reason}") from error
 
     def text(self, name: str, file: str) -> str:
         """One text of a checkpoint, unchecked."""

@@ -1,0 +1,68 @@
+"""Data kept on the device: the batches that the host gives, with nothing sent but orders and places."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxgraphs.training import resident
+from jaxgraphs.training.feeding import arrays_of, order_of
+from jaxgraphs.training.resident import Resident, kept
+from jaxgraphs.training.sharding import make_layout, make_mesh
+from tests.training.runs import assert_same_bits, classifier, rows, trainer_of, two_outputs
+
+X, Y = rows(22)
+
+
+@pytest.mark.parametrize("size", [22, 11, 8])
+@pytest.mark.parametrize("can_pad", [True, False])
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_batches_are_those_of_the_host(size, can_pad, first):  # oracle: Arrays.batches, to the bit
+    ages = {"age": np.arange(22.0), "gender": None}
+    data = arrays_of(two_outputs(), [X[:, :4], X[:, 4:]], ages, {"age": np.ones(22)})
+    on_device = kept(data, None)
+    assert isinstance(on_device, Resident)
+    for order in (None, order_of(jax.random.key(0), 1, 22)):
+        options = {"can_pad": can_pad, "first": first}
+        expected, actual = list(data.batches(size, order, **options)), list(on_device.batches(size, order, **options))
+        assert_same_bits(actual, expected)
+
+
+def test_data_that_is_large_stays(monkeypatch):  # oracle: its size
+    data = arrays_of(classifier(), X, Y)
+    total = sum(column.nbytes for column in (*data.inputs, *data.targets))
+    monkeypatch.setattr(resident, "SMALL", total - 1)
+    assert kept(data, None) is data
+    monkeypatch.setattr(resident, "SMALL", total)
+    assert isinstance(kept(data, None), Resident)
+
+
+def test_a_mesh_has_it_on_each_device():  # oracle: the shardings
+    mesh = make_mesh(jax.devices()[:2])
+    columns = kept(arrays_of(classifier(), X, Y), make_layout(mesh, None, {})).columns
+    assert all(column.sharding.is_fully_replicated for column in columns if column is not None)
+    assert all(len(column.sharding.device_set) == 2 for column in columns if column is not None)
+
+
+@pytest.mark.parametrize("mesh", [False, True])
+def test_training_on_it_changes_no_bit(monkeypatch, mesh):  # oracle: training on data that is not kept
+    options = {"mesh": make_mesh(jax.devices()[:2])} if mesh else {}
+    trainer, data = trainer_of(classifier(dropout=0.2), "sgd", **options), {"x": X, "y": Y, "epochs": 2}
+
+    def fit():
+        return trainer.fit(trainer.init(jax.random.key(0)), **data, batch_size=8, validation_split=0.2, verbose=0)
+
+    on_device = fit()
+    monkeypatch.setattr(resident, "SMALL", 0)
+    for prefetch in (0, 2):
+        data["prefetch"] = prefetch
+        state, history = fit()
+        assert_same_bits(state, on_device[0])
+        assert history == on_device[1]
+
+
+def test_nothing_is_sent_unasked():  # oracle: the guard of JAX
+    data = kept(arrays_of(classifier(), X, Y), None)
+    list(data.batches(8))
+    with jax.transfer_guard("disallow"):
+        for batch in data.batches(8, np.arange(22)[::-1]):
+            assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(batch))
