@@ -126,7 +126,7 @@ def _kernel_gradient(window: _Window, x: Array, g: Array) -> Array:
     )
 
 
-def _kept(function: Callable[..., Array]) -> Callable[..., Any]:
+def _kept(function: Any) -> Callable[..., Any]:
     """The forward part of a derivative that needs the arguments alone."""
     return lambda window, a, b: (function(window, a, b), (a, b))
 
