@@ -26,6 +26,8 @@ LOST = 75
 class PeerLost(GraphError):
     """Another process of the run has ended or cannot be reached; what was saved is whole."""
 
+    status = LOST
+
 
 def initialize(
     coordinator: str | None = None,
