@@ -152,6 +152,7 @@ class Session:
         Args:
             failed: whether the run ended by an error: where it had made no step, nothing of it stays.
         """
+        self.store.is_closing.set()
         self._writer.shutdown(wait=True)
         if self._lock is None:
             return
