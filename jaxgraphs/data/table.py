@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from jaxgraphs.data.columns import ENCODERS, Categories, Column, Encoder, fit, infer_kind, read
+from jaxgraphs.data.columns import ENCODERS, Categories, Column, Encoder, Numbers, fit, infer_kind, read
 from jaxgraphs.data.reading import Fault, OnError, Unreadable, load_json, settle
 from jaxgraphs.data.rows import Row, read_rows
 from jaxgraphs.data.split import Dataset, Split, deal
-from jaxgraphs.errors import GraphTypeError, GraphValueError
+from jaxgraphs.errors import GraphTypeError, GraphValueError, ShapeMismatchError
 
 Columns = str | Column | Sequence[str | Column]
 
@@ -71,6 +71,29 @@ class TableEncoder:
         values, faults = _read(numbered, _flat(self.inputs), "rows")
         settle(faults, "raise")
         return _arrays(self.inputs, iter(values))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that new rows need, each once."""
+        return tuple(dict.fromkeys(own.column.name for own in _flat(self.inputs)))
+
+    def decode(self, outputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """A model's outputs in the words and units of the file.
+
+        Args:
+            outputs: by target: probabilities (n, classes), or of the second of two classes (n, 1) or (n,); numbers
+                (n, 1) or (n,). What is no target stays as it is.
+        Returns: arrays (n,): categories, or numbers with their mean and scale put back.
+        Raises: ShapeMismatchError when an output has not one number, or probability of each class, in a row.
+
+        >>> kind = Fitted(Column("type", "category"), True, Categories(("film", "show"), False))
+        >>> TableEncoder({}, {"kind": (kind,)}).decode({"kind": np.array([[0.2], [0.9]])})["kind"].tolist()
+        ['film', 'show']
+        """
+        decoded = {name: np.asarray(values) for name, values in outputs.items()}
+        for name in decoded.keys() & self.targets.keys():
+            decoded[name] = _decoded(name, cast(Encoder, self.targets[name][0].encoder), decoded[name])
+        return decoded
 
     def classes(self, target: str) -> tuple[str, ...]:
         """The category of each class of a target, by its number.
@@ -278,6 +301,23 @@ def _read(rows: Sequence[Row], columns: Sequence[Fitted], name: str) -> tuple[li
 
 def _arrays(part: Parts, values: Iterator[list[Any]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([own.array(next(values)) for own in part[name]], axis=1) for name in part}
+
+
+def _decoded(name: str, encoder: Encoder, values: np.ndarray) -> np.ndarray:
+    """One output as the file has its column."""
+    classes = len(encoder.categories) if isinstance(encoder, Categories) else 1
+    width = values.shape[-1] if values.ndim > 1 else 1
+    if values.ndim not in (1, 2) or (width not in (1, classes)) or (width == 1 and classes > 2):
+        allowed = ["(n, 1)"] * (classes <= 2) + [f"probabilities (n, {classes})"] * (classes > 1)
+        raise ShapeMismatchError(
+            f"Output {name!r} cannot be read.", received=str(values.shape), expected=" or ".join(allowed)
+        )
+    if isinstance(encoder, Numbers):
+        return values.reshape(-1) * encoder.scale + encoder.mean
+    if not isinstance(encoder, Categories):
+        return np.round(values.reshape(-1)).astype(np.int64)
+    numbers = values.argmax(-1) if width == classes > 1 else (values.reshape(-1) > 0.5).astype(np.int64)
+    return np.array(encoder.categories)[numbers]
 
 
 def _from_records(part: dict[str, Any]) -> Parts:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgraphs.data.columns import Column
+from jaxgraphs.data.columns import Column, Numbers
 from jaxgraphs.data.reading import OnError
 from jaxgraphs.data.rows import Row
 from jaxgraphs.data.split import Split
@@ -102,12 +102,16 @@ def _named(titles: Table) -> Table:
     kinds = titles.encoder.classes("kind")
     if kinds != _KINDS:
         raise GraphValueError("The types are not films and shows.", received=str(kinds), expected=" and ".join(_KINDS))
-    return dataclasses.replace(titles, train=_targets(titles.train), test=_targets(titles.test))
+    (year,) = titles.encoder.targets["year"]
+    # A network starts near 0, and 2,000 years from there is far for a loss that squares.
+    since = dataclasses.replace(year, encoder=Numbers(mean=YEAR_ORIGIN, scale=1.0, filling=YEAR_ORIGIN))
+    encoder = dataclasses.replace(titles.encoder, targets={**titles.encoder.targets, "year": (since,)})
+    train, test = _targets(titles.train), _targets(titles.test)
+    return dataclasses.replace(titles, train=train, test=test, encoder=encoder)
 
 
 def _targets(split: Split) -> Split:
     targets = split.targets
-    # A network starts near 0, and 2,000 years from there is far for a loss that squares.
     year, kind = targets["year"] - np.float32(YEAR_ORIGIN), targets["kind"].astype(np.float32)
     return dataclasses.replace(split, targets={"year": year, "rating": targets["rating"], "kind": kind})
 

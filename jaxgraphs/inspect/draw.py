@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import uuid
 from pathlib import Path
 
-from jaxgraphs.errors import GraphError, GraphValueError
+from jaxgraphs.errors import GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.inspect import texts
 from jaxgraphs.inspect.diagram import Diagram, diagram_of
 from jaxgraphs.inspect.scene import DIRECTIONS, Scene, scene_of
+from jaxgraphs.writing import replacing
 
 _FORMATS = (".svg", ".png", ".dot", ".mmd")
 
@@ -65,7 +65,8 @@ class Picture:
         target = Path(path)
         _check_ending(target)
         contents = {".svg": self.svg, ".png": self.png, ".dot": self.dot, ".mmd": self.mermaid}[target.suffix.lower()]()
-        _write(target, contents if isinstance(contents, bytes) else contents.encode())
+        with replacing(target, "The picture") as beside:
+            beside.write_bytes(contents if isinstance(contents, bytes) else contents.encode())
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -119,19 +120,3 @@ def _check_ending(path: Path) -> None:
             expected=", ".join(_FORMATS),
             fix='graph.plot("model.svg")',
         )
-
-
-def _write(path: Path, contents: bytes) -> None:
-    """Writes beside the file first, so that there is never half a file in its place."""
-    temporary = path.with_name(f".{path.stem[:40]}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(contents)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise GraphError(
-            "The picture cannot be written.",
-            received=f"{str(path)!r}: {error.strerror}",
-            expected="a folder that is there",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -31,11 +31,20 @@ def load_answerer(path: str) -> Answerer:
 
     Raises: GraphError when the file is something else.
     """
-    graph, variables, extra = load(path, with_extra=True)
-    if "questions" not in extra:
+    return answerer_of(load(path, with_extra=True), path)
+
+
+def answerer_of(saved: tuple[Graph, Mapping[str, Any], Any], path: str) -> Answerer:
+    """The model that `load` read from `path` with its extra.
+
+    Raises: GraphValueError when it does not answer questions.
+    """
+    graph, variables, extra = saved
+    if not isinstance(extra, Mapping) or "questions" not in extra:
+        made = extra.get("job", "none") if isinstance(extra, Mapping) else "none"
         raise GraphValueError(
             f"{path} holds a model that does not answer questions.",
-            received=f"made by the job {extra.get('job', 'none')!r}",
+            received=f"made by the job {made!r}",
             fix=f"jaxgraphs train question_answering --save {path}",
         )
     return Answerer(graph, variables, QuestionEncoder.from_json(extra["questions"]))

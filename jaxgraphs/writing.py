@@ -1,0 +1,44 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxgraphs.errors import GraphValueError
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], what: str = "The file") -> Iterator[Path]:
+    """A place beside `path` to write to; what stands there takes its place at once when all went well.
+
+    Args:
+        path: where the file is wanted; its folder is there.
+        what: is written, for the error.
+    Raises: GraphValueError when the file system refuses; nothing is left behind then, nor after any other error.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "notes.txt")
+    >>> with replacing(path) as beside:
+    ...     _ = beside.write_text("whole")
+    >>> path.read_text(), len(list(path.parent.iterdir()))
+    ('whole', 1)
+    """
+    path = Path(path)
+    # Short, whatever the length of the name: a file system has a limit for one.
+    beside = path.with_name(f".{uuid.uuid4().hex}{path.suffix[:20]}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    except OSError as error:
+        raise GraphValueError(
+            f"{what} cannot be written.",
+            received=f"{os.fspath(path)!r}: {error.strerror}",
+            expected="a folder that is there and can be written to",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
