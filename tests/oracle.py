@@ -18,11 +18,11 @@ def keras_rules() -> Iterator[None]:
         yield
 
 
-def assert_close(actual, expected, tolerance: float = 1e-5, what: str = "") -> None:
-    """Equal arrays up to `tolerance` of the largest number expected."""
+def assert_close(actual, expected, tolerance: float = 1e-5, what: str = "", least: float = 1e-3) -> None:
+    """Equal arrays up to `tolerance` of the largest number expected, or of `least` where all are smaller."""
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
-    scale = max(np.max(np.abs(expected), initial=0.0), 1e-3)
+    scale = max(np.max(np.abs(expected), initial=0.0), least)
     error = np.max(np.abs(actual - expected), initial=0.0) / scale
     assert error <= tolerance, f"{what}: relative error {error:.2e} is over {tolerance:.0e}"
 

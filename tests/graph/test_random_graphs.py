@@ -81,8 +81,10 @@ def test_random_graph(seed):  # oracle: the Keras twin, and the graph itself thr
     assert made.ours.count_params() == made.theirs.count_params() - seed_states(made.theirs)
     if grads is not None:
         places = dict(gradient_places(made.ours, made.twins))
+        # A gradient that is zero but for rounding is as small as the others are large.
+        least = max(1e-3, *(1e-2 * float(np.max(np.abs(each), initial=0.0)) for each in expected_grads))
         for variable, gradient in zip(made.theirs.trainable_variables, expected_grads, strict=True):
-            assert_close(at(grads, places[id(variable)]), gradient, 1e-4, f"seed {seed}: {variable.path}")
+            assert_close(at(grads, places[id(variable)]), gradient, 1e-4, f"seed {seed}: {variable.path}", least)
     text = made.ours.to_json()
     assert Graph.from_json(text).to_json() == text
 
