@@ -15,7 +15,8 @@ def row_lines(row: Row) -> list[tuple[str, ...]]:
     """The cells of a row's lines: one for each call, more where it reads much."""
     indent = "  " * row.depth
     label = f"{indent}{row.name} ({row.kind})" + ("" if row.trainable or not row.params else " frozen")
-    cost = () if row.flops is None else (number(row.flops), size(row.bytes), f"{row.share:.1%}")
+    cost = () if row.per_device is None else (number(row.per_device),)
+    cost += () if row.flops is None else (number(row.flops), size(row.bytes), f"{row.share:.1%}")
     lines: list[tuple[str, ...]] = []
     for index, call in enumerate(row.calls):
         sources = _wrapped(call.connected_to)
@@ -67,7 +68,7 @@ def ruled(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
 
 def is_right_aligned(header: str) -> bool:
     """Whether a column is of numbers."""
-    return header in ("Params", "FLOPs", "Bytes", "Share")
+    return header in ("Params", "Bytes a device", "FLOPs", "Bytes", "Share")
 
 
 def _wrapped(sources: Sequence[str]) -> list[str]:

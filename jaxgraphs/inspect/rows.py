@@ -50,6 +50,7 @@ class Row:
         flops: floating-point operations of all calls; None where costs were not asked for.
         bytes: read and written by all calls.
         share: of the graph's floating-point operations, from 0 to 1.
+        per_device: bytes of its numbers that each device holds; None where no arrays were shown.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Row:
     flops: int | None = None
     bytes: int | None = None
     share: float | None = None
+    per_device: int | None = None
 
     @property
     def depth(self) -> int:

@@ -9,6 +9,7 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.inspect.cost import ASSUMED_SIZE, Sizes, costs
 from jaxgraphs.inspect.html import table_html
 from jaxgraphs.inspect.lines import is_right_aligned, number, row_lines, ruled, size
+from jaxgraphs.inspect.placement import Placement, placement
 from jaxgraphs.inspect.rows import Row, Totals, rows_of, totals_of
 from jaxgraphs.symbolic.node import UNKNOWN
 from jaxgraphs.symbolic.spec import is_known
@@ -24,6 +25,7 @@ class Summary:
         totals: of the whole graph.
         notes: what a reader has to know of the numbers.
         all_rows: the rows with all nested graphs unfolded.
+        placement: where each parameter lies, where arrays were shown.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Summary:
     totals: Totals
     notes: tuple[str, ...] = ()
     all_rows: tuple[Row, ...] = dataclasses.field(default=(), repr=False)
+    placement: Placement | None = None
 
     def __str__(self) -> str:
         return "\n".join([self.title, *ruled(self.headers, self.table()), *self.footer()])
@@ -39,7 +42,8 @@ class Summary:
     def headers(self) -> tuple[str, ...]:
         """The titles of the columns."""
         cost = ("FLOPs", "Bytes", "Share") if self.totals.flops is not None else ()
-        return ("Layer (type)", "Output shape", "Params", *cost, "Connected to")
+        held = () if self.placement is None else ("Bytes a device",)
+        return ("Layer (type)", "Output shape", "Params", *held, *cost, "Connected to")
 
     def table(self) -> list[tuple[str, ...]]:
         """The cells as texts, line by line; a further call of a layer has a line of its own."""
@@ -55,7 +59,8 @@ class Summary:
         ]
         if totals.flops is not None:
             lines.append(f"FLOPs: {number(totals.flops)}; bytes read and written: {size(totals.moved)}")
-        return [*lines, *self.notes]
+        placed = [] if self.placement is None else ["", *self.placement.lines()]
+        return [*lines, *self.notes, *placed]
 
     def __rich__(self) -> Any:
         """The table for a terminal, as rich shows it."""
@@ -83,6 +88,7 @@ def summary(
     *,
     batch_size: int = 1,
     sizes: Sizes | None = None,
+    state: Any = None,
 ) -> Summary:
     """A graph as a table.
 
@@ -92,6 +98,7 @@ def summary(
         expand_nested: whether the layers of nested graphs have rows.
         batch_size: how many examples the costs are for.
         sizes: for the costs, of inputs that leave them open: by name, a number or the whole shape without the batch.
+        state: a TrainState or variables: adds how each parameter lies on the devices, and the bytes on each.
     Raises: GraphError when costs are asked of a graph whose inputs are not known, or `sizes` do not fit them.
 
     >>> from jaxgraphs.layers.core import Dense
@@ -111,10 +118,13 @@ def summary(
     """
     spent = costs(graph, batch_size, sizes) if cost else None
     rows = rows_of(graph, spent or ())
+    placed = None if state is None else placement(state)
+    if placed is not None:
+        rows = tuple(dataclasses.replace(row, per_device=placed.under(row.path)) for row in rows)
     shown = tuple(row for row in rows if expand_nested or row.depth == 0)
     label = f" {graph.name!r}" if graph.name else ""
     notes = _notes(graph, cost, batch_size, sizes or {})
-    return Summary(f"{graph.kind}{label}", shown, totals_of(rows, spent), notes, rows)
+    return Summary(f"{graph.kind}{label}", shown, totals_of(rows, spent), notes, rows, placed)
 
 
 def _notes(graph: Graph, cost: bool, batch_size: int, sizes: Sizes) -> tuple[str, ...]:

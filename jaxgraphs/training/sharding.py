@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError
+from jaxgraphs.inspect.placement import Placed, Placement, placement
 from jaxgraphs.training.patterns import Path, check_patterns, first_fitting, path_of, paths_of
 from jaxgraphs.training.processes import Share, initialize, is_spread, put
 
@@ -241,49 +242,6 @@ def make_layout(mesh: Any, rules: Any, params: PyTree) -> Layout:
     own = [pattern for pattern, rule in rules.items() if isinstance(rule, PartitionSpec)]
     check_patterns(own, paths_of(params), "sharding_rules")
     return Layout(mesh, rules, "data" if "data" in mesh.axis_names else mesh.axis_names[0])
-
-
-@dataclasses.dataclass(frozen=True)
-class Placed:
-    """One array on the mesh: its path, shape, layout, bytes, and how many of them each device holds."""
-
-    path: str
-    shape: Shape
-    spec: str
-    bytes: int
-    per_device: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Placement:
-    """Where the params of a state lie; ``str()`` is the table, `.rows` the data."""
-
-    rows: tuple[Placed, ...]
-
-    def __str__(self) -> str:
-        cells = [("param", "shape", "layout", "bytes", "bytes a device")]
-        cells += [(row.path, str(row.shape), row.spec, f"{row.bytes:,}", f"{row.per_device:,}") for row in self.rows]
-        totals = [sum(getattr(row, name) for row in self.rows) for name in ("bytes", "per_device")]
-        cells.append(("total", "", "", f"{totals[0]:,}", f"{totals[1]:,}"))
-        widths = [max(len(line[column]) for line in cells) for column in range(5)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
-        )
-
-
-def placement(state: Any) -> Placement:
-    """Where each array of a state's params lies, read from the arrays themselves.
-
-    >>> import types
-    >>> placement(types.SimpleNamespace(params={"dense": {"bias": jax.numpy.zeros(3)}})).rows[0].per_device
-    12
-    """
-    rows = []
-    for path, leaf in _leaves(state.params):
-        part = math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-        spec = str(tuple(getattr(leaf.sharding, "spec", ()))) if hasattr(leaf.sharding, "spec") else "one device"
-        rows.append(Placed("/".join(path), leaf.shape, spec, leaf.nbytes, part))
-    return Placement(tuple(rows))
 
 
 def _joined(leaf: Any, share: Share, rows: NamedSharding) -> jax.Array:
