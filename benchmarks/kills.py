@@ -33,7 +33,7 @@ import jaxgraphs as jg
 from benchmarks.kill_runs import SCENARIOS, train
 
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(["benchmarks.kills", "orbax.checkpoint", "jaxgraphs.training.trainer", "grain"])
+FORKING.set_forkserver_preload(["benchmarks.kill_runs", "orbax.checkpoint", "jaxgraphs.training.trainer", "grain"])
 PATIENCE = 300.0
 
 

@@ -4,6 +4,7 @@ from jaxgraphs.data import babi, digits, mnist, pairs, stories, titles
 from jaxgraphs.data.columns import Column
 from jaxgraphs.data.questions import Example, QuestionEncoder, Questions, Stories
 from jaxgraphs.data.reading import Fault
+from jaxgraphs.data.share import shard
 from jaxgraphs.data.split import Dataset, Split
 from jaxgraphs.data.table import Table, TableEncoder, table
 from jaxgraphs.data.text import Vocabulary, pad, tokenize
@@ -25,6 +26,7 @@ __all__ = [
     "mnist",
     "pad",
     "pairs",
+    "shard",
     "stories",
     "table",
     "titles",

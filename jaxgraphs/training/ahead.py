@@ -14,6 +14,15 @@ import jax
 Item = TypeVar("Item")
 # Seconds: how long the end of a run waits for a source that is in the midst of giving an item.
 _PATIENCE = 5.0
+# JAX's settings that a `with` may have changed for one thread.
+_SETTINGS = {
+    "jax_enable_x64": jax.enable_x64,
+    "jax_default_device": jax.default_device,
+    "jax_default_matmul_precision": jax.default_matmul_precision,
+    "jax_default_prng_impl": jax.default_prng_impl,
+    "jax_numpy_dtype_promotion": jax.numpy_dtype_promotion,
+    "jax_numpy_rank_promotion": jax.numpy_rank_promotion,
+}
 
 
 def ahead(items: Iterator[Item], depth: int) -> Iterator[Item]:
@@ -23,7 +32,7 @@ def ahead(items: Iterator[Item], depth: int) -> Iterator[Item]:
     then been read up to `depth` items further than what was used.
 
     Args:
-        items: read by the thread alone, under the same precision and default device as here.
+        items: read by the thread alone, under JAX's settings as they are here.
         depth: 0 reads each item when it is asked for, without a thread.
 
     >>> list(ahead(iter("abc"), 2))
@@ -46,8 +55,7 @@ class _Reader:
         self._items, self._free = items, threading.Semaphore(depth)
         self._ready: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._is_closed = False
-        # Not inherited by threads, and part of what an array becomes.
-        self._wide, self._device = jax.config.jax_enable_x64, jax.config.jax_default_device
+        self._settings = {name: getattr(jax.config, name) for name in _SETTINGS}
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._read,), name="batches", daemon=True)
         self._thread.start()
@@ -72,7 +80,9 @@ class _Reader:
 
     def _read(self) -> None:
         try:
-            with jax.enable_x64(self._wide), jax.default_device(self._device):
+            with contextlib.ExitStack() as entered:
+                for name, value in self._settings.items():
+                    entered.enter_context(_SETTINGS[name](value))
                 while self._may_go_on():
                     self._ready.put(("item", next(self._items)))
         except StopIteration:

@@ -252,7 +252,8 @@ def _array(value: Any, name: str) -> np.ndarray:
 
 
 def _is_arraylike(value: Any) -> bool:
-    return hasattr(value, "shape") and hasattr(value, "dtype")
+    # A data frame has dtypes, and no dtype.
+    return hasattr(value, "shape") and (hasattr(value, "dtype") or hasattr(value, "to_numpy"))
 
 
 def _is_batches(items: Sequence[Any]) -> bool:

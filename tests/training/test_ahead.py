@@ -48,10 +48,16 @@ def test_no_further_than_asked(depth):  # oracle: the depth
     assert not [thread for thread in threading.enumerate() if thread.name == "batches" and thread.is_alive()]
 
 
-def test_what_an_array_becomes_is_as_here():  # oracle: the dtype outside of a thread
+def test_settings_are_as_here():  # oracle: what JAX does outside of a thread
     def source():
         yield jax.numpy.asarray(1.5).dtype
+        yield jax.config.jax_default_device
+        yield jax.config.jax_numpy_dtype_promotion
 
-    with jax.enable_x64(True):
-        assert list(ahead(source(), 2)) == list(source())
-    assert list(ahead(source(), 2)) == list(source())
+    device = jax.devices()[1]
+    with jax.enable_x64(True), jax.default_device(device), jax.numpy_dtype_promotion("standard"):
+        inside = list(ahead(source(), 2))
+        assert inside == list(source())
+    outside = list(ahead(source(), 2))
+    assert outside == list(source())
+    assert all(one != other for one, other in zip(inside, outside, strict=True))

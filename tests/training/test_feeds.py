@@ -60,7 +60,10 @@ def of_grain():
 
 
 def iterated_by_grain():
-    return of_grain().to_iter_dataset()
+    import grain
+
+    # As few threads as there can be: the many of the default are slow to start.
+    return of_grain().to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=8))
 
 
 SOURCES = {

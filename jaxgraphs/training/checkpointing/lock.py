@@ -45,9 +45,11 @@ class Lock:
 
 
 def _holder(path: Path) -> dict:
+    """Who wrote the file; empty where that cannot be read."""
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text("utf-8"))
+        return {"pid": int(found["pid"]), "host": str(found["host"])}
+    except (OSError, ValueError, TypeError, KeyError):
         return {}
 
 
@@ -61,7 +63,7 @@ def is_alive(pid: int | None) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

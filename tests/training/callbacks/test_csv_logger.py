@@ -58,6 +58,22 @@ def test_restart_cuts_off_what_came_after_the_checkpoint(tmp_path, split, append
     assert first.path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+def test_restart_in_the_first_epoch(tmp_path):  # oracle: the file without a restart
+    for name in ("whole", "log"):
+        (tmp_path / f"{name}.csv").write_text("epoch,loss,mae\n7,0.5,0.5\n")
+    drive(CSVLogger(tmp_path / "whole.csv", append=True))
+    first = CSVLogger(tmp_path / "log.csv", append=True)
+    first.on_train_begin(Run(None, None, None))
+    memory = as_arrays(first.memory())
+    first.on_epoch_end(Run(None, None, None, logs=EPOCHS[0]))
+    again = CSVLogger(first.path, append=True)
+    again.remember(memory)
+    again.on_train_begin(Run(None, None, None, resumed=True))
+    for epoch, logs in enumerate(EPOCHS):
+        again.on_epoch_end(Run(None, None, None, epoch=epoch, logs=logs))
+    assert first.path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
 def test_no_partial_rows(tmp_path):  # oracle: a reader between any two epochs
     logger = CSVLogger(tmp_path / "deep" / "log.csv")
     logger.on_train_begin(Run(None, None, None))

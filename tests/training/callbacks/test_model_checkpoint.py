@@ -149,6 +149,16 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch, weights_only):  # 
     assert os.listdir(tmp_path) == ["m.safetensors"]
 
 
+def test_what_a_killed_process_left_is_cleared_away(tmp_path):  # oracle: the directory
+    graph, state = graph_and_state()
+    left, mine = tmp_path / ".999999999-m.safetensors", tmp_path / ".notes-m.safetensors"
+    for place in (left, mine):
+        place.mkdir()
+        (place / "part").write_text("half")
+    ModelCheckpoint(tmp_path / "m.safetensors").on_epoch_end(Run(graph, None, state, logs={"loss": 0.1}))
+    assert sorted(os.listdir(tmp_path)) == [mine.name, "m.safetensors"]
+
+
 def test_verbose(capsys, tmp_path):  # oracle: the words
     callback = Written(tmp_path / "m.safetensors", monitor="loss", save_best_only=True, verbose=1)
     for epoch, loss in enumerate([0.5, 0.6, 0.25]):

@@ -45,7 +45,7 @@ def served(tmp_path_factory):
         yield server, history, state, folder
 
 
-def test_scalars(served):  # oracle: the history
+def check_scalars(served):  # oracle: the history
     server, history, *_ = served
     tags = server.json("plugin/scalars/tags")
     assert set(tags["train"]) >= {f"epoch_{name}" for name in [*SCALARS, "learning_rate", "steps_per_second"]}
@@ -59,7 +59,7 @@ def test_scalars(served):  # oracle: the history
     np.testing.assert_allclose([value for *_, value in rates], 0.001, rtol=1e-6)
 
 
-def test_scalars_of_batches(served):  # oracle: the number of steps; the last running mean is the epoch's
+def check_scalars_of_batches(served):  # oracle: the number of steps; the last running mean is the epoch's
     server, history, state, _ = served
     shown = server.json("plugin/scalars/scalars", run="train", tag="batch_loss")
     assert [step for _, step, _ in shown] == list(range(2, int(state.step) + 1, 2))
@@ -70,7 +70,7 @@ def test_scalars_of_batches(served):  # oracle: the number of steps; the last ru
     assert [step for _, step, _ in by_step] == [steps, 2 * steps, 3 * steps]
 
 
-def test_histograms(served):  # oracle: the weights themselves
+def check_histograms(served):  # oracle: the weights themselves
     server, _, state, _ = served
     tags = server.json("plugin/histograms/tags")["train"]
     weights = dict(weights_in_order(text_and_picture(), state.variables))
@@ -85,7 +85,7 @@ def test_histograms(served):  # oracle: the weights themselves
         assert buckets[:, 1].max() == pytest.approx(float(array.max()), abs=1e-6)
 
 
-def test_graph(served):  # oracle: the graph's own calls, shapes and edges
+def check_graph(served):  # oracle: the graph's own calls, shapes and edges
     text = served[0].get("plugin/graphs/graph", run="train", conceptual="false").decode()
     for name, kind in [("text", "Input"), ("words", "Embedding"), ("encoder/conv", "Conv2D"), ("half", "Dense")]:
         assert f'name: "{name}"\n  op: "{kind}"' in text
@@ -95,7 +95,7 @@ def test_graph(served):  # oracle: the graph's own calls, shapes and edges
     assert "train" in served[0].json("plugin/graphs/info")
 
 
-def test_projector(served):  # oracle: the embedding, its words, its pictures
+def check_projector(served):  # oracle: the embedding, its words, its pictures
     server, _, state, _ = served
     (entry,) = server.json("plugin/projector/info", run="train")["embeddings"]
     assert (entry["tensorName"], entry["tensorShape"]) == ("words", [50, 6])
@@ -108,7 +108,7 @@ def test_projector(served):  # oracle: the embedding, its words, its pictures
     assert (width, height) == (64, 64)
 
 
-def test_images(served):  # oracle: the pictures that were given, byte for byte
+def check_images(served):  # oracle: the pictures that were given, byte for byte
     server, *_ = served
     tags = server.json("plugin/images/tags")["train"]
     assert {"encoder/conv/kernel/image", "half/kernel/image", "inputs/0", "inputs/1"} <= set(tags)
@@ -120,7 +120,7 @@ def test_images(served):  # oracle: the pictures that were given, byte for byte
     np.testing.assert_array_equal(pixels[:, 1:], expected)
 
 
-def test_hyperparameters(served):  # oracle: what was given
+def check_hyperparameters(served):  # oracle: what was given
     server, history, *_ = served
     experiment = server.post("plugin/hparams/experiment", {"experimentName": ""})
     assert {info["name"] for info in experiment["hparamInfos"]} == {"units", "optimizer", "augmented"}
@@ -142,9 +142,33 @@ def test_hyperparameters(served):  # oracle: what was given
     assert shown == pytest.approx({f"hparam/{name}": each[-1] for name, each in history.history.items()}, rel=1e-6)
 
 
+CHECKS = (
+    check_scalars,
+    check_scalars_of_batches,
+    check_histograms,
+    check_graph,
+    check_projector,
+    check_images,
+    check_hyperparameters,
+)
+
+
+# One test, so that one worker starts the server, once.
+def test_the_server_has_each_kind(served):  # oracle: what each of the checks names
+    for check in CHECKS:
+        check(served)
+    if CHROMIUM is not None:
+        check_a_picture(served, "timeseries")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
-@pytest.mark.parametrize("page", ["timeseries", "scalars", "graphs"])
-def test_a_browser_shows_it(served, page):  # oracle: a picture in which something is drawn
+@pytest.mark.parametrize("page", ["scalars", "graphs", "distributions", "images"])
+def test_a_browser_shows_other_pages(served, page):  # oracle: a picture in which something is drawn
+    check_a_picture(served, page)
+
+
+def check_a_picture(served, page):
     server, *_, folder = served
     screenshot(f"{server.url}/#{page}", folder / f"{page}.png", folder)
     width, height, pixels = read_png((folder / f"{page}.png").read_bytes())
