@@ -154,6 +154,28 @@ class GraphMethods:
 
         return map_layers(_graph(self), function)
 
+    def optimize(
+        self, variables: Mapping[str, Any] | None = None, *, inference: bool = False, passes: Any = "all"
+    ) -> Any:
+        """The graph rewritten so that it computes faster: outputs, gradients and names of params stay.
+
+        A `Trainer` does this by itself. For inference, and given arrays, batch normalisation is folded into what is
+        before or after it, so that the arrays change with the graph.
+
+        Args:
+            variables: arrays, where these alone are to feed the new graph.
+            inference: whether it will never be trained, so that dropout goes.
+            passes: "all", None, or names; ``print(trainer.plan())`` shows them.
+        Returns: the new graph, which the old one's variables feed; with `variables`, the pair of it and its own.
+        Raises: GraphError when there is no pass of a name.
+        """
+        from jaxgraphs.passes.base import Setting
+        from jaxgraphs.passes.optimize import optimize
+
+        setting = Setting(training=not inference, may_arrange=variables is not None)
+        done = optimize(_graph(self), passes, setting)
+        return done.graph if variables is None else (done.graph, done.arrange(variables))
+
     def summary(
         self,
         cost: bool = False,
@@ -161,6 +183,7 @@ class GraphMethods:
         *,
         batch_size: int = 1,
         sizes: Mapping[str, int | Sequence[int]] | None = None,
+        state: Any = None,
     ) -> Summary:
         """The graph as a table: ``print(graph.summary())``; its `.rows` and `.totals` are data.
 
@@ -169,11 +192,12 @@ class GraphMethods:
             expand_nested: whether the layers of nested graphs have rows.
             batch_size: how many examples the costs are for.
             sizes: for the costs, of inputs that leave them open: by name, a number or the whole shape.
+            state: a TrainState or variables: adds how each parameter lies on the devices, and the bytes on each.
         Raises: GraphError when costs are asked of a graph whose inputs are not known.
         """
         from jaxgraphs.inspect.summary import summary
 
-        return summary(_graph(self), cost, expand_nested, batch_size=batch_size, sizes=sizes)
+        return summary(_graph(self), cost, expand_nested, batch_size=batch_size, sizes=sizes, state=state)
 
     def plot(
         self,
@@ -203,6 +227,37 @@ class GraphMethods:
             expand_nested=expand_nested,
             rankdir=rankdir,
         )
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the picture, and the table folded below it."""
+        table = self.summary()._repr_html_()
+        return f"{self.plot()._repr_svg_()}<details><summary>layers</summary>{table}</details>"
+
+    def export(
+        self,
+        variables: Mapping[str, Any],
+        path: str | os.PathLike[str] | None = None,
+        *,
+        inputs: Any = None,
+        platforms: Sequence[str] = ("cpu", "cuda", "tpu"),
+    ) -> Any:
+        """The graph at inference with its variables, as one program that runs without jaxgraphs.
+
+        The program is StableHLO, made by `jax.export`, with the batch size and other open sizes left open; the file is
+        what ``jax.export.deserialize`` reads. A path that ends in ``.onnx`` is written by jax2onnx instead, after
+        onnxruntime has been seen to give the same numbers.
+
+        Args:
+            variables: what the program computes with.
+            path: of the file to write; None for none.
+            inputs: an example, whose sizes the program then has; None leaves open what the Inputs leave open.
+            platforms: where the program is to run; ONNX runs anywhere.
+        Returns: a Program, to be called on inputs arranged as the graph's; for ONNX the path.
+        Raises: GraphError when something in the graph cannot be exported, or the file cannot be written.
+        """
+        from jaxgraphs.io.export import export
+
+        return export(_graph(self), variables, path, inputs=inputs, platforms=platforms)
 
     def to_json(self) -> str:
         """The graph as versioned JSON, without arrays.

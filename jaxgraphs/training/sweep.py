@@ -13,6 +13,7 @@ import numpy as np
 from jaxgraphs.errors import GraphKeyError, GraphTypeError, GraphValueError, did_you_mean
 from jaxgraphs.training.by_output import by_output
 from jaxgraphs.training.members import Member, Members
+from jaxgraphs.training.sortable import sortable_html
 from jaxgraphs.training.step import TrainState
 
 
@@ -57,6 +58,11 @@ class Table:
         return "\n".join(
             "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
         )
+
+    def _repr_html_(self) -> str:
+        """The table for a notebook; a click on a heading sorts it."""
+        cells = [[(_shown(value), repr(value)) for value in row.values()] for row in self.rows]
+        return sortable_html(tuple(self.rows[0]), cells)
 
 
 def sweep(

@@ -184,3 +184,10 @@ def test_long_graphs():  # oracle: every call is a box
     picture = plot(graphs.residual(400))
     assert len(picture.scene.boxes) == 1 + 3 * 400 + 1
     assert picture.svg().endswith("</svg>\n")
+
+
+def test_a_notebook_shows_a_graph():  # oracle: its picture and its table
+    graph = graphs.nested()
+    html = graph._repr_html_()
+    assert html.startswith(graph.plot()._repr_svg_())
+    assert html.endswith(f"<details><summary>layers</summary>{graph.summary()._repr_html_()}</details>")
