@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -126,15 +127,18 @@ def substitute_tensors(args: Any, tensors: Mapping[SymbolicTensor, SymbolicTenso
 
 
 def remake(node: Node, layer: Any, args: Any, *, infer: bool = True) -> Node:
-    """The call with another layer or other arguments; itself where both are as they were."""
+    """The call with another layer or other arguments; itself where both are as they were.
+
+    It keeps its place in the order of calls, by which shared layers draw their random numbers.
+    """
     reads = tuple(leaf for leaf in jax.tree.leaves(args) if is_symbolic(leaf))
     is_same = layer is node.layer
     if is_same and reads == node.parents:
         return node
     is_fitting = is_same and [tensor.spec for tensor in reads] == [tensor.spec for tensor in node.parents]
     if is_fitting or not infer or not all(tensor.node.is_inferred for tensor in reads):
-        return Node(layer, args, node.specs, node.structure, node.variables)
-    return jax.tree.leaves(record(layer, *args))[0].node
+        return Node(layer, args, node.specs, node.structure, node.variables, created=node.created)
+    return dataclasses.replace(jax.tree.leaves(record(layer, *args))[0].node, created=node.created)
 
 
 def inputs_before(graph: Graph) -> Tensors:
@@ -157,11 +161,17 @@ def _rebuild_level(graph: Graph, path: Path, change: Change, rebuilt: Mapping[Pa
         if node.layer is not None:
             made = remake(node, layers[node.layer], substitute_tensors(node.args, tensors), infer=infer)
             tensors.update(zip(node.tensors, made.tensors, strict=False))
-    return _arranged_as(graph, tensors, layers)
+    return arranged_as(graph, tensors, layers)
 
 
-def _arranged_as(graph: Graph, tensors: Tensors, layers: Mapping[Any, Any]) -> Graph:
-    """The new graph on substituted tensors: of the old one's class, with its arrangement and its names."""
+def arranged_as(graph: Graph, tensors: Tensors, layers: Mapping[Any, Any]) -> Graph:
+    """The graph on substituted tensors: of its own class, with its arrangement and its names.
+
+    Args:
+        graph: the old one.
+        tensors: what stands for each of its tensors.
+        layers: what stands for each of its layers, and takes its name.
+    """
     inputs = jax.tree.unflatten(graph.input_structure, list(graph.inputs))
     outputs = substitute_tensors(graph.outputs, tensors)
     names = {tensors.get(owner, owner) if is_symbolic(owner) else owner: name for owner, name in graph.names.items()}

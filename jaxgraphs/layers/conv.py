@@ -70,16 +70,19 @@ class BaseConv(SpatialLayer):
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
         if self.padding == "valid":
             window_fits(self, x, spread_window(self.kernel_size, self.dilation_rate), ROOM)
-        y = convolve(
+        return finish(self.slide(x, weights["kernel"]), weights.get("bias"), self.activation, self.channels_first)
+
+    def slide(self, x: Array, kernel: Array) -> Array:
+        """The convolution alone."""
+        return convolve(
             x,
-            weights["kernel"],
+            kernel,
             strides=self.strides,
             padding=self.padding,
             dilation=self.dilation_rate,
             groups=self.groups,
             channels_first=self.channels_first,
         )
-        return finish(y, weights.get("bias"), self.activation, self.channels_first)
 
 
 @describes

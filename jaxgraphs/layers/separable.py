@@ -55,15 +55,18 @@ class BaseDepthwiseConv(SpatialLayer):
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
         if self.padding == "valid":
             window_fits(self, x, spread_window(self.kernel_size, self.dilation_rate), ROOM)
-        y = depthwise_convolve(
+        return finish(self.slide(x, weights["kernel"]), weights.get("bias"), self.activation, self.channels_first)
+
+    def slide(self, x: Array, kernel: Array) -> Array:
+        """The convolution of each channel alone."""
+        return depthwise_convolve(
             x,
-            weights["kernel"],
+            kernel,
             strides=self.strides,
             padding=self.padding,
             dilation=self.dilation_rate,
             channels_first=self.channels_first,
         )
-        return finish(y, weights.get("bias"), self.activation, self.channels_first)
 
 
 @describes
@@ -167,24 +170,24 @@ class BaseSeparableConv(SpatialLayer):
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
         if self.padding == "valid":
             window_fits(self, x, spread_window(self.kernel_size, self.dilation_rate), ROOM)
-        inner = depthwise_convolve(
+        y = self.mix(self.slide(x, weights["depthwise_kernel"]), weights["pointwise_kernel"])
+        return finish(y, weights.get("bias"), self.activation, self.channels_first)
+
+    def slide(self, x: Array, kernel: Array) -> Array:
+        """The convolution of each channel alone."""
+        return depthwise_convolve(
             x,
-            weights["depthwise_kernel"],
+            kernel,
             strides=self.strides,
             padding=self.padding,
             dilation=self.dilation_rate,
             channels_first=self.channels_first,
         )
+
+    def mix(self, x: Array, kernel: Array) -> Array:
+        """The product over the channels at each place."""
         one = (1,) * self.rank
-        y = convolve(
-            inner,
-            weights["pointwise_kernel"],
-            strides=one,
-            padding="valid",
-            dilation=one,
-            channels_first=self.channels_first,
-        )
-        return finish(y, weights.get("bias"), self.activation, self.channels_first)
+        return convolve(x, kernel, strides=one, padding="valid", dilation=one, channels_first=self.channels_first)
 
 
 @describes

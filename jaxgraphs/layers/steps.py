@@ -12,14 +12,16 @@ Array = jax.Array
 Weights = Mapping[str, Any]
 
 
-def project(x: Array, kernel: Array, masks: Array | None = None) -> Array:
+def project(x: Array, kernel: Array | None, masks: Array | None = None) -> Array:
     """x kernel, where each gate's columns may see x under a mask of their own.
 
     Args:
         x: (batch, features).
-        kernel: (features, gates x units).
+        kernel: (features, gates x units); None where x is that product already.
         masks: (1, batch, features) for all gates, (gates, batch, features) for each, or None.
     """
+    if kernel is None:
+        return x
     if masks is None:
         return jnp.matmul(x, kernel)
     if masks.shape[0] == 1:

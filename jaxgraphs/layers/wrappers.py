@@ -140,12 +140,18 @@ class Bidirectional(Wrapper):
         states = _halves(self, args[1] if len(args) == 2 else kwargs.get("initial_state"))
         pair = (("forward", self.forward), ("backward", self.backward))
         one, other = (
-            layer.run(_branch(variables, name), args[:1], given, branch_context(context, index))
+            layer.run(
+                _branch(variables, name), args[:1], {**given, **self.handed_on(kwargs)}, branch_context(context, index)
+            )
             for index, ((name, layer), given) in enumerate(zip(pair, states, strict=True))
         )
         new = {key: {"forward": tree} for key, tree in one.state.items()}
         new = merge_trees(new, {key: {"backward": tree} for key, tree in other.state.items()})
         return Ran(self._join(one.outputs, other.outputs), None, new, (*one.losses, *other.losses))
+
+    def handed_on(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The keyword arguments that both layers are given."""
+        return {}
 
     def _join(self, forward: Any, backward: Any) -> PyTree:
         if not self.layer.return_state:

@@ -122,7 +122,7 @@ def forward(
     name = objective.graph.name or "graph"
     context = Context(train=train, rngs=rngs, name=name, present=batch.targets.present, axis=axis)
     variables = {"params": params, **model_state}
-    ran = run_graph(objective.graph, variables, batch.inputs, context, wrap=wrap)
+    ran = run_graph(objective.computing(train=train), variables, batch.inputs, context, wrap=wrap)
     # Losses and metrics of half-precision outputs are computed in float32.
     outputs = widened(jax.tree.leaves(ran.outputs))
     masks = jax.tree.leaves(ran.masks, is_leaf=lambda leaf: leaf is None)

@@ -38,6 +38,7 @@ class Objective:
         kinds: for each output the activation that its loss undoes, or None.
         declared: the learned weights by path, with their regularisers and constraints.
         balance: weighs the losses in the place of `weights`, where the user asks for it.
+        rewritten: what computes the graph in its stead, in training and at inference; None is the graph itself.
     """
 
     graph: Graph
@@ -49,6 +50,11 @@ class Objective:
     kinds: tuple[Kind | None, ...]
     declared: Mapping[Path, Weight]
     balance: Balance | None = None
+    rewritten: tuple[Graph, Graph] | None = None
+
+    def computing(self, *, train: bool) -> Graph:
+        """The graph that is run for `graph`; the same variables feed it."""
+        return self.graph if self.rewritten is None else self.rewritten[0 if train else 1]
 
     def predictions(self, outputs: Sequence[Array]) -> list[Array]:
         """The graph's own outputs among what `graph` computes."""
@@ -212,7 +218,13 @@ class Targets:
 
 
 def bind(
-    graph: Graph, loss: Any, loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None
+    graph: Graph,
+    loss: Any,
+    loss_weights: Any = None,
+    metrics: Any = None,
+    weighted_metrics: Any = None,
+    *,
+    from_logits: bool = True,
 ) -> Objective:
     """Binds what the user gave to the graph's outputs.
 
@@ -220,6 +232,7 @@ def bind(
         loss: a Keras name, a `jg.losses` object or a function (y_true, y_pred); one, a list, or a dict by output name.
         loss_weights: numbers likewise; 1 where left out; or "uncertainty" or "gradnorm", which balance the losses.
         metrics, weighted_metrics: names or `jg.metrics` objects; a list of them for each output.
+        from_logits: whether losses that can read logits do.
     Raises: GraphError that lists names that are not outputs, unknown losses and metrics.
     """
     names = graph.output_names
@@ -233,7 +246,7 @@ def bind(
     way = loss_weights if isinstance(loss_weights, str) else None
     given = None if way else loss_weights
     weights = [_weight(item) for item in by_output(given, names, "loss_weights", missing=1.0)]
-    with_more, on_logits, kinds = _on_logits(graph, bound)
+    with_more, on_logits, kinds = _on_logits(graph, bound, from_logits)
     return Objective(
         with_more,
         names,
@@ -247,9 +260,11 @@ def bind(
     )
 
 
-def _on_logits(graph: Graph, losses: Sequence[Any]) -> tuple[Graph, tuple[Any, ...], tuple[Kind | None, ...]]:
+def _on_logits(
+    graph: Graph, losses: Sequence[Any], wanted: bool
+) -> tuple[Graph, tuple[Any, ...], tuple[Kind | None, ...]]:
     """The graph with the logits that losses can read, those losses, and the activations that they undo."""
-    _, ends = with_logits(graph, [loss is not None for loss in losses])
+    _, ends = with_logits(graph, [wanted and loss is not None for loss in losses])
     # A loss of one activation behind another, such as a binary one on a softmax, reads the output itself.
     read = [None if kind is None else loss.on_logits(kind) for loss, kind in zip(losses, ends, strict=True)]
     with_more, kinds = with_logits(graph, [loss is not None for loss in read])

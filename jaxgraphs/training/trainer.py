@@ -26,6 +26,7 @@ from jaxgraphs.training.history import History
 from jaxgraphs.training.loop import Loop, Validation
 from jaxgraphs.training.objective import Objective, bind
 from jaxgraphs.training.plan import make_plan
+from jaxgraphs.training.rewriting import Rewriting, rewrite, wants_logits
 from jaxgraphs.training.step import (
     Batch,
     TrainState,
@@ -60,6 +61,8 @@ class Trainer:
         accumulate: in how many parts a batch's gradient is computed; less memory, the same step.
         remat: "all", or patterns of layers, whose values are computed again in the backward pass.
         steps_per_call: how many batches one compiled call of `fit` trains on.
+        passes: which rewritings of the graph are applied: "all", None, or names such as ``["logits", "pointwise"]``;
+            `plan` says what each did. Params keep their names, so that checkpoints do not know of passes.
     Raises: GraphError when a name is not an output, or a loss, metric or optimizer is not known.
 
     >>> from jaxgraphs.layers.core import Dense
@@ -88,6 +91,7 @@ class Trainer:
         accumulate: int = 1,
         remat: Any = None,
         steps_per_call: int = 1,
+        passes: Any = "all",
     ) -> None:
         _check_graph(graph)
         self.graph = graph
@@ -103,17 +107,27 @@ class Trainer:
         )
         self.optimizer = self.execution.optimizer(optimizers.get(optimizer))
         self.optimizer_name = optimizer if isinstance(optimizer, str) else None
-        objective = bind(graph, loss, loss_weights, metrics, weighted_metrics)
-        self.objective: Objective = self.execution.objective(objective)
+        objective = bind(graph, loss, loss_weights, metrics, weighted_metrics, from_logits=wants_logits(passes))
+        self._rewriting = rewrite(
+            self.execution.objective(objective),
+            self.execution.graph(graph),
+            passes,
+            is_spread=self.execution.layout is not None,
+        )
+        self.objective: Objective = self._rewriting.objective
         step = self.execution.laid_out(
             make_train_step(self.objective, self.optimizer, self.execution.way(self.objective.graph))
         )
         self._train = jax.jit(step, donate_argnums=0)
         self._train_many = jax.jit(make_many_steps(step), donate_argnums=0)
         self._evaluate = jax.jit(make_eval_step(self.objective))
-        self._predict = jax.jit(make_predict_step(self.execution.graph(graph)))
+        self._predict = jax.jit(make_predict_step(self._rewriting.predicting.graph))
         self._logs = jax.jit(self.objective.logs)
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
+
+    def plan(self) -> Rewriting:
+        """What the passes rewrote in the graph, and why: ``print(trainer.plan())``."""
+        return self._rewriting
 
     def init(self, key: jax.Array, variables: Mapping[str, Any] | None = None) -> TrainState:
         """The state before the first step.

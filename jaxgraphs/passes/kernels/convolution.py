@@ -39,8 +39,9 @@ def convolve_by_products(
     There is a reverse-mode derivative to any order, and no forward-mode one.
 
     >>> x, kernel = jnp.arange(4.0).reshape(1, 4, 1), jnp.ones((2, 1, 1))
-    >>> jax.grad(lambda k: convolve_by_products(x, k, strides=(1,), padding="valid", dilation=(1,)).sum())(kernel).ravel()
-    Array([3., 6.], dtype=float32)
+    >>> total = lambda k: convolve_by_products(x, k, strides=(1,), padding="valid", dilation=(1,)).sum()
+    >>> jax.grad(total)(kernel).ravel().tolist()
+    [3.0, 6.0]
     """
     return _convolved(_Slide(tuple(strides), padding, tuple(dilation)), x, kernel)
 

@@ -1,7 +1,7 @@
 """Pooling over windows as shifted images on a CPU, where XLA's loop over windows and its gradient are slow.
 
-The gradient of the largest number goes to the first place of the window that has it, as XLA's own does; which place that
-was is kept in a byte, rather than found again.
+The gradient of the largest number goes to the first place of the window that has it, as XLA's own does; which place
+that was is kept in a byte, rather than found again.
 """
 
 from __future__ import annotations
@@ -118,8 +118,9 @@ def _first_largest(at: Windows, x: Array) -> tuple[Array, Array]:
 
 
 def _sum(at: Windows, x: Array) -> Array:
-    first, *rest = _parts(at, x, 0)
-    return sum(rest, start=first)
+    # Half precision would lose what small terms add.
+    first, *rest = _parts(at, x.astype(jnp.promote_types(x.dtype, jnp.float32)), 0)
+    return sum(rest, start=first).astype(x.dtype)
 
 
 def _parts(at: Windows, x: Array, filling: float) -> list[Array]:
