@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,3 +52,30 @@ def recomputed(compute: Callable[..., Any]) -> Callable[..., Any]:
         return jax.checkpoint(on_arrays)(*(leaves[index] for index in places))
 
     return call
+
+
+@dataclasses.dataclass(frozen=True)
+class StepMemory:
+    """Bytes that one compiled training step needs on a device.
+
+    Args:
+        state: the state and the batch, which it is given.
+        temporary: all that it makes beside them: values kept for the backward pass, gradients, work space.
+    """
+
+    state: int
+    temporary: int
+
+
+def step_memory(trainer: Any, state: Any, batch: Any) -> StepMemory:
+    """The memory of a trainer's step as XLA has planned it: what `remat`, `accumulate` and layouts save.
+
+    Nothing is computed, and the state stays as it is.
+
+    Args:
+        trainer: a Trainer; `state`: its TrainState, or the shapes of one.
+        batch: as for `Trainer.train_step`.
+    """
+    compiled = trainer.lowered(state, batch).compile()
+    planned = compiled.memory_analysis()
+    return StepMemory(planned.argument_size_in_bytes, planned.temp_size_in_bytes)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,15 +19,18 @@ from jaxgraphs.graph.inputs import check_inputs
 from jaxgraphs.layers.wrap import LinenLayer
 from jaxgraphs.symbolic.node import title
 from jaxgraphs.training import optimizers
+from jaxgraphs.training.ahead import ahead
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
 from jaxgraphs.training.checkpointing.session import open_session
 from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, stream, unpack
-from jaxgraphs.training.feeds import ArrayFeed, StreamFeed
+from jaxgraphs.training.feeds import ArrayFeed, StreamFeed, in_step
 from jaxgraphs.training.history import History
 from jaxgraphs.training.loop import Loop, Validation
 from jaxgraphs.training.objective import Objective, bind
 from jaxgraphs.training.plan import make_plan
+from jaxgraphs.training.processes import Peers, Share, fetched
+from jaxgraphs.training.resident import kept
 from jaxgraphs.training.rewriting import Rewriting, rewrite, wants_logits
 from jaxgraphs.training.step import (
     Batch,
@@ -108,22 +113,32 @@ class Trainer:
         self.optimizer = self.execution.optimizer(optimizers.get(optimizer))
         self.optimizer_name = optimizer if isinstance(optimizer, str) else None
         objective = bind(graph, loss, loss_weights, metrics, weighted_metrics, from_logits=wants_logits(passes))
-        self._rewriting = rewrite(
+        self.objective: Objective
+        self.objective, self._rewriting = rewrite(
             self.execution.objective(objective),
             self.execution.graph(graph),
             passes,
             is_spread=self.execution.layout is not None,
         )
-        self.objective: Objective = self._rewriting.objective
         step = self.execution.laid_out(
             make_train_step(self.objective, self.optimizer, self.execution.way(self.objective.graph))
         )
         self._train = jax.jit(step, donate_argnums=0)
         self._train_many = jax.jit(make_many_steps(step), donate_argnums=0)
         self._evaluate = jax.jit(make_eval_step(self.objective))
-        self._predict = jax.jit(make_predict_step(self._rewriting.predicting.graph))
+        self._predict = jax.jit(make_predict_step(lambda: self._rewriting.predicting.graph))
         self._logs = jax.jit(self.objective.logs)
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
+
+    @functools.cached_property
+    def peers(self) -> Peers | None:
+        """The processes that train together; None where this one is alone."""
+        layout = self.execution.layout
+        return None if layout is None or layout.share is None else Peers(layout.mesh)
+
+    @property
+    def _share(self) -> Share | None:
+        return None if self.execution.layout is None else self.execution.layout.share
 
     def plan(self) -> Rewriting:
         """What the passes rewrote in the graph, and why: ``print(trainer.plan())``."""
@@ -149,9 +164,16 @@ class Trainer:
         Returns: the new state; and the batch's losses and metrics, on the device.
         """
         x, y, weight = unpack(batch)
-        state, _, logs = self._train(state, self.objective.empty(), self._batch(x, y, weight))
+        state, _, logs = self._train(state, self._empty(), self._batch(x, y, weight))
         # jit returns dicts sorted; the loss comes first.
         return state, {name: logs[name] for name in self.objective.log_names}
+
+    def lowered(self, state: TrainState, batch: Any) -> Any:
+        """The training step as JAX lowers it, for `compile`, its costs and its memory; nothing is computed.
+
+        Args: as for `train_step`; the state stays usable.
+        """
+        return self._train.lower(state, self._empty(), self._batch(*unpack(batch)))
 
     def fit(
         self,
@@ -174,6 +196,7 @@ class Trainer:
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
         resume: Any = None,
+        prefetch: int = 2,
     ) -> tuple[TrainState, History]:
         """Trains for some epochs.
 
@@ -195,6 +218,8 @@ class Trainer:
             resume: a directory, or `jg.Checkpoints(directory, ...)`: the run is saved there and, where a part of it is
                 there already, goes on from it to the last bit, whatever `state` is. After SIGTERM it saves and exits
                 with status 75.
+            prefetch: how many batches of an iterable, or of data too large for the device, a thread makes ready there
+                while the device computes; 0 reads each when it is needed. Data that fits is kept on the device.
         Returns: the trained state; and the History. After Ctrl-C both are those of the last whole step.
         """
         start, size = self.execution.place(jax.tree.map(jnp.array, state)), batch_size or 32
@@ -212,6 +237,7 @@ class Trainer:
             epochs=epochs,
             verbose=_verbosity(verbose),
             session=None if resume is None else open_session(resume, self, feed),
+            prefetch=prefetch,
             epoch=initial_epoch,
         )
         return loop.go(start)
@@ -233,8 +259,8 @@ class Trainer:
             x, y, sample_weight: as for `fit`.
         Returns: {"loss": ..., "age_loss": ..., "income_accuracy": ...}.
         """
-        batches = self._batches(x, y, sample_weight, batch_size or 32)
-        return self._evaluate_batches(_variables(state), itertools.islice(batches, steps))
+        batches = self._batches(x, y, sample_weight, batch_size or 32, steps)
+        return self._evaluate_batches(self._placed(state), batches)
 
     def predict(self, state: TrainState | Mapping[str, Any], x: Any, *, batch_size: int | None = None) -> PyTree:
         """The graph's outputs for data, as NumPy arrays in the outputs' arrangement.
@@ -243,12 +269,12 @@ class Trainer:
             state: a TrainState, or variables as `graph.apply` takes them.
             x: arrays, or an iterable of batches of inputs.
         """
-        variables, parts = _variables(state), []
+        variables, parts = self._placed(state), []
         for batch in self._batches(x, None, None, batch_size or 32):
             present = batch.targets.present
-            count = len(batch.inputs[0]) if present is None else int(np.sum(present))
+            real = slice(None) if present is None else fetched(present)
             outputs = self._predict(variables, self._device_inputs(batch))
-            parts.append(jax.tree.map(lambda leaf, rows=count: np.asarray(leaf)[:rows], outputs))
+            parts.append(jax.tree.map(lambda leaf, rows=real: fetched(leaf)[rows], outputs))
         if not parts:
             raise GraphValueError("There was no batch to predict.", fix=_AGAIN)
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
@@ -263,8 +289,17 @@ class Trainer:
             state, sums, logs = self._train(state, sums, batch)
         return state, sums, logs
 
+    def _empty(self) -> PyTree:
+        """Running sums of nothing."""
+        return self.execution.place_whole(self.objective.empty())
+
+    def _placed(self, state: TrainState | Mapping[str, Any]) -> Mapping[str, Any]:
+        """Variables where steps read them."""
+        variables = state.variables if isinstance(state, TrainState) else state
+        return self.execution.place_whole(variables) if not isinstance(state, TrainState) else variables
+
     def _evaluate_batches(self, variables: Mapping[str, Any], batches: Iterable[Batch]) -> dict[str, float]:
-        sums, batch = self.objective.empty(), None
+        sums, batch = self._empty(), None
         for batch in batches:
             sums = self._evaluate(variables, sums, batch)
         if batch is None:
@@ -279,13 +314,14 @@ class Trainer:
     def _batch(self, x: Any, y: Any, weight: Any) -> Batch:
         return self._cast(batch_of(arrays_of(self.graph, x, y, weight)))
 
-    def _batches(self, x: Any, y: Any, weight: Any, batch_size: int) -> Iterator[Batch]:
+    def _batches(self, x: Any, y: Any, weight: Any, batch_size: int, steps: int | None = None) -> Iterator[Batch]:
         if is_in_memory(x):
             data = arrays_of(self.graph, x, y, weight)
-            batches = data.batches(min(batch_size, data.size), can_pad=self._can_pad)
-        else:
-            batches = stream(self.graph, x, can_pad=self._can_pad)
-        return map(self._cast, batches)
+            batches = data.batches(min(batch_size, data.size), can_pad=self._can_pad, share=self._share)
+            return map(self._cast, itertools.islice(batches, steps))
+        batches = in_step(stream(self.graph, x, can_pad=self._can_pad), self.peers)
+        # Processes agree on each batch, which a thread must not do beside their steps.
+        return ahead(map(self._cast, itertools.islice(batches, steps)), 2 if self.peers is None else 0)
 
     def _cast(self, batch: Batch) -> Batch:
         """The batch with its inputs checked against the graph's and in their dtypes."""
@@ -299,10 +335,18 @@ class Trainer:
         if data is None:
             return None
         if isinstance(data, Arrays):
-            size = min(batch_size, data.size)
-            return Validation(_shown(data), lambda: map(self._cast, data.batches(size, can_pad=self._can_pad)), every)
+            return Validation(_shown(data), self._held_out(data, batch_size, steps), every)
         x, y, weight = unpack(data) if isinstance(data, tuple) else (data, None, None)
-        return Validation(data, lambda: itertools.islice(self._batches(x, y, weight, batch_size), steps), every)
+        if is_in_memory(x):
+            arrays = arrays_of(self.graph, x, y, weight)
+            return Validation(data, self._held_out(arrays, batch_size, steps), every)
+        return Validation(data, lambda: self._batches(x, y, weight, batch_size, steps), every)
+
+    def _held_out(self, data: Arrays, batch_size: int, steps: int | None) -> Callable[[], Iterator[Batch]]:
+        """Gives the batches of data in memory, again and again."""
+        held, size = kept(data, self.execution.layout), min(batch_size, data.size)
+        every = partial(held.batches, size, can_pad=self._can_pad, share=self._share)
+        return lambda: map(self._cast, itertools.islice(every(), steps))
 
     def _feed(
         self,
@@ -319,7 +363,8 @@ class Trainer:
             data, held_out = arrays_of(self.graph, x, y, weight, class_weight), None
             if share:
                 data, held_out = split(data, share)
-            return ArrayFeed(data, min(batch_size, data.size), shuffle, steps, self._can_pad), held_out
+            near, size = kept(data, self.execution.layout), min(batch_size, data.size)
+            return ArrayFeed(near, size, shuffle, steps, self._can_pad, self._share), held_out
         if x is None or share:
             raise GraphValueError(
                 "fit needs data in memory for validation_split." if share else "fit was given no data.",
@@ -327,7 +372,7 @@ class Trainer:
                 expected="arrays" if share else "arrays, or an iterable of batches (x, y)",
                 fix="validation_data=(x, y)" if share else "trainer.fit(state, x, y, epochs=10)",
             )
-        return StreamFeed(self.graph, x, steps, self._can_pad, class_weight), None
+        return StreamFeed(self.graph, x, steps, self._can_pad, class_weight, peers=self.peers), None
 
 
 def _check_graph(graph: Any) -> None:
@@ -352,7 +397,3 @@ def _verbosity(verbose: int | str) -> int:
 def _shown(data: Arrays) -> tuple[Any, Any, Any]:
     """Data held out, as callbacks see it: inputs, targets and sample weights."""
     return data.inputs, data.targets, data.weights
-
-
-def _variables(state: Any) -> Mapping[str, Any]:
-    return state.variables if isinstance(state, TrainState) else state
