@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxgraphs.graph.module import updated
@@ -109,14 +110,14 @@ def forward(
     key: Array | None = None,
     wrap: Wrap | None = None,
     axis: str | None = None,
-    share: float = 1.0,
+    share: Any = 1.0,
 ) -> tuple[Array, Any]:
     """The total loss of a batch; and (total, its terms, new model state, outputs, masks).
 
     Args:
         wrap: as in `run_graph`.
         axis: the name of the devices' axis along which the batch's other rows are.
-        share: by which penalties on activations, means over a batch's rows, enter the total.
+        share: by which penalties on activations, means over these rows, enter the total: their part of the batch's.
     """
     rngs = {} if key is None else {"dropout": key}
     name = objective.graph.name or "graph"
@@ -128,7 +129,7 @@ def forward(
     masks = jax.tree.leaves(ran.masks, is_leaf=lambda leaf: leaf is None)
     total, parts = objective.loss(outputs, masks, batch.targets, params, model_state.get(COLLECTION))
     for extra in ran.losses:
-        total = total + share * extra.astype(total.dtype)
+        total = total + jnp.asarray(share, total.dtype) * extra.astype(total.dtype)
     changed = updated(variables, ran)
     state = {name: changed.get(name, tree) for name, tree in model_state.items()}
     return total, (total, parts, state, outputs, masks)
@@ -143,7 +144,7 @@ def _at_once(
     batch: Batch,
     key: Array,
     scale: Array | None,
-    share: float = 1.0,
+    share: Any = 1.0,
 ) -> Found:
     def loss_of(learned: PyTree) -> tuple[Array, Any]:
         params = combine(learned, fixed)
@@ -164,16 +165,16 @@ def _in_parts(
     key: Array,
     scale: Array | None,
     counts: dict[str, Array] | None = None,
-    share: float = 1.0,
+    real: Array | None = None,
 ) -> Found:
     counts = count(objective, combine(learned, fixed), model_state, batch) if counts is None else counts
     local, parts = shared(objective, counts), min(way.parts, len(batch.inputs[0]))
-    pieces = _split(batch, parts)
+    pieces, real = _split(batch, parts), _real(batch) if real is None else real
 
     def one(state: PyTree, numbered: tuple[Array, Batch]) -> tuple[PyTree, PyTree]:
         index, piece = numbered
         inner = jax.random.fold_in(key, index) if parts > 1 else key
-        found = _at_once(local, way, learned, fixed, state, piece, inner, scale, share / parts)
+        found = _at_once(local, way, learned, fixed, state, piece, inner, scale, _real(piece) / real)
         gradients, (total, terms, new, outputs, masks) = found
         state = new if piece.targets.present is None else where(_is_any(piece.targets.present, way.axis), new, state)
         return state, ((gradients, total, terms), (outputs, masks))
@@ -219,13 +220,13 @@ def _looped(one: Callable[..., Any], state: PyTree, pieces: PyTree) -> tuple[PyT
 def _over_devices(objective: Objective, way: Way) -> Callable[..., Found]:
     assert way.mesh is not None
     axis = str(way.axis)
-    devices = way.mesh.shape[axis]
     whole, rows = PartitionSpec(), PartitionSpec(axis)
 
     def local(learned: PyTree, fixed: PyTree, state: PyTree, batch: Batch, key: Array, scale: Array | None) -> Found:
         counts = jax.lax.psum(count(objective, combine(learned, fixed), state, batch), axis)
         key = jax.random.fold_in(key, jax.lax.axis_index(axis))
-        found = _in_parts(objective, way, learned, fixed, state, batch, key, scale, counts, 1.0 / devices)
+        real = jax.lax.psum(_real(batch), axis)
+        found = _in_parts(objective, way, learned, fixed, state, batch, key, scale, counts, real)
         gradients, (total, terms, state, outputs, masks) = found
         gradients, total, terms = jax.lax.psum((gradients, total, terms), axis)
         return gradients, (total, terms, _averaged(state, axis), outputs, masks)
@@ -293,6 +294,12 @@ def _mask(loss: Loss, targets: Any, values: Array, mask: Any) -> Any:
         return mask
     counted = counted.reshape(values.shape)
     return counted if mask is None else counted & jnp.asarray(mask).astype(bool)
+
+
+def _real(batch: Batch) -> Array:
+    """How many rows of a batch count."""
+    rows = _rows(batch.inputs[0], batch.targets.present)
+    return rows.astype(jax.dtypes.canonicalize_dtype(np.float64))
 
 
 def _rows(outputs: Array, present: Any) -> Array:
