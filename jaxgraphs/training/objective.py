@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -38,7 +38,7 @@ class Objective:
         kinds: for each output the activation that its loss undoes, or None.
         declared: the learned weights by path, with their regularisers and constraints.
         balance: weighs the losses in the place of `weights`, where the user asks for it.
-        rewritten: what computes the graph in its stead, in training and at inference; None is the graph itself.
+        rewritten: whether to train -> what computes the graph in its stead; None is the graph itself.
     """
 
     graph: Graph
@@ -50,11 +50,11 @@ class Objective:
     kinds: tuple[Kind | None, ...]
     declared: Mapping[Path, Weight]
     balance: Balance | None = None
-    rewritten: tuple[Graph, Graph] | None = None
+    rewritten: Callable[[bool], Graph] | None = None
 
     def computing(self, *, train: bool) -> Graph:
         """The graph that is run for `graph`; the same variables feed it."""
-        return self.graph if self.rewritten is None else self.rewritten[0 if train else 1]
+        return self.graph if self.rewritten is None else self.rewritten(train)
 
     def predictions(self, outputs: Sequence[Array]) -> list[Array]:
         """The graph's own outputs among what `graph` computes."""
@@ -120,7 +120,7 @@ class Objective:
         """The running sums of an epoch before its first batch."""
         zero = jnp.zeros((), jnp.float32)
         means = dict.fromkeys(self.loss_names, (zero, zero))
-        kept = {name: metric.empty() for _, name, metric, _ in self._each_metric()}
+        kept = {name: metric.empty() for _, name, metric, _ in self.each_metric()}
         return {"losses": means, "metrics": kept}
 
     def accumulate(
@@ -140,7 +140,7 @@ class Objective:
             for name, old in sums["losses"].items()
         }
         predictions, kept = self.predictions(outputs), dict(sums["metrics"])
-        for index, name, metric, is_weighted in self._each_metric():
+        for index, name, metric, is_weighted in self.each_metric():
             if targets.values[index] is not None:
                 weights = targets.metric_weights(index, masks[index], is_weighted)
                 kept[name] = metric.update(kept[name], predictions[index], targets.values[index], weights)
@@ -151,12 +151,12 @@ class Objective:
         """The names in the logs in the order in which they are shown; jit returns dicts sorted."""
         own = f"{self.names[0]}_loss" if len(self.names) == 1 else None
         losses = [name for name in self.loss_names if name != own]
-        return (*losses, *(name for _, name, _, _ in self._each_metric()))
+        return (*losses, *(name for _, name, _, _ in self.each_metric()))
 
     def logs(self, sums: Mapping[str, Any]) -> dict[str, Array]:
         """What the running sums say: the mean losses, and the metrics."""
         means = {name: total / jnp.maximum(count, 1) for name, (total, count) in sums["losses"].items()}
-        values = {name: metric.compute(sums["metrics"][name]) for _, name, metric, _ in self._each_metric()}
+        values = {name: metric.compute(sums["metrics"][name]) for _, name, metric, _ in self.each_metric()}
         everything = {**means, **values}
         return {name: everything[name] for name in self.log_names}
 
@@ -168,7 +168,7 @@ class Objective:
         balanced = [] if self.balance is None else [f"{name}_weight" for name in self.balance.names]
         return ("loss", *each, *(["regularization_loss"] if is_penalised else []), *balanced)
 
-    def _each_metric(self) -> list[tuple[int, str, Any, bool]]:
+    def each_metric(self) -> list[tuple[int, str, Any, bool]]:
         """(output, name in the logs, metric, whether sample weights count) of every metric."""
         found = []
         for bound, is_weighted in ((self.metrics, False), (self.weighted_metrics, True)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 from jaxgraphs.graph.graph import Graph
@@ -17,26 +18,54 @@ MORE = (LOGITS,)
 
 @dataclasses.dataclass(frozen=True)
 class Rewriting:
-    """What passes made of a Trainer's graphs.
+    """What passes make of a Trainer's graphs, each made when it is first asked for.
 
     Args:
-        objective: with the graphs that compute its own.
-        predicting: of the graph that predicts.
-        training, inference: what each pass did in training steps, and in evaluation and prediction.
+        graph: what the objective computes.
+        predicted: what is computed to predict.
+        passes: as given to the Trainer.
+        is_spread: whether a mesh was given.
+        logits: what was done before there was an objective.
     """
 
-    objective: Objective
-    predicting: Optimized
-    training: tuple[Entry, ...]
-    inference: tuple[Entry, ...]
+    graph: Graph
+    predicted: Graph
+    passes: Any
+    is_spread: bool
+    logits: Entry
+
+    @functools.cached_property
+    def training(self) -> Optimized:
+        """The objective's graph for training steps."""
+        return self._optimized(self.graph, training=True)
+
+    @functools.cached_property
+    def evaluating(self) -> Optimized:
+        """The objective's graph for evaluation."""
+        return self._optimized(self.graph, training=False)
+
+    @functools.cached_property
+    def predicting(self) -> Optimized:
+        """The graph for prediction."""
+        return self._optimized(self.predicted, training=False)
+
+    def computing(self, train: bool) -> Graph:
+        """What computes the objective's graph."""
+        return self.training.graph if train else self.evaluating.graph
+
+    def _optimized(self, graph: Graph, *, training: bool) -> Optimized:
+        return optimize(graph, _on_graphs(self.passes), Setting(training=training, is_spread=self.is_spread))
 
     def __str__(self) -> str:
-        parts = (("In training:", self.training), ("In evaluation and prediction:", self.inference))
+        parts = (
+            ("In training:", (self.logits, *self.training.entries)),
+            ("In evaluation and prediction:", self.predicting.entries),
+        )
         return "\n".join("\n  ".join([head, *(_indented(entry) for entry in entries)]) for head, entries in parts)
 
 
-def rewrite(objective: Objective, graph: Graph, passes: Any, *, is_spread: bool) -> Rewriting:
-    """Applies the passes.
+def rewrite(objective: Objective, graph: Graph, passes: Any, *, is_spread: bool) -> tuple[Objective, Rewriting]:
+    """The objective computed by graphs that passes have rewritten, and what they do.
 
     Args:
         objective: as bound.
@@ -45,27 +74,8 @@ def rewrite(objective: Objective, graph: Graph, passes: Any, *, is_spread: bool)
         is_spread: whether a mesh was given.
     Raises: GraphError when there is no pass of a name.
     """
-    wanted = chosen(passes, MORE) - set(MORE)
-    training = optimize(objective.graph, wanted, Setting(is_spread=is_spread))
-    evaluating = Setting(training=False, is_spread=is_spread)
-    inference = optimize(objective.graph, wanted, evaluating)
-    predicting = optimize(graph, wanted, evaluating)
-    objective = dataclasses.replace(objective, rewritten=(training.graph, inference.graph))
-    first = _logits_entry(objective, passes)
-    return Rewriting(objective, predicting, (first, *training.entries), predicting.entries)
-
-
-def _logits_entry(objective: Objective, passes: Any) -> Entry:
-    idea = "a loss behind a softmax or sigmoid is computed from the logits"
-    if LOGITS not in chosen(passes, MORE):
-        return Entry(LOGITS, idea, objection="switched off")
-    pairs = zip(objective.names, objective.kinds, strict=True)
-    notes = [f"the loss of {name!r} reads what precedes the {kind}" for name, kind in pairs if kind is not None]
-    return Entry(LOGITS, idea, tuple(notes))
-
-
-def _indented(entry: Entry) -> str:
-    return str(entry).replace("\n", "\n  ")
+    rewriting = Rewriting(objective.graph, graph, passes, is_spread, _logits_entry(objective, passes))
+    return dataclasses.replace(objective, rewritten=rewriting.computing), rewriting
 
 
 def wants_logits(passes: Any) -> bool:
@@ -74,3 +84,20 @@ def wants_logits(passes: Any) -> bool:
     Raises: GraphError when there is no pass of a name.
     """
     return LOGITS in chosen(passes, MORE)
+
+
+def _on_graphs(passes: Any) -> frozenset[str]:
+    return chosen(passes, MORE) - set(MORE)
+
+
+def _logits_entry(objective: Objective, passes: Any) -> Entry:
+    idea = "a loss behind a softmax or sigmoid is computed from the logits"
+    if not wants_logits(passes):
+        return Entry(LOGITS, idea, objection="switched off")
+    pairs = zip(objective.names, objective.kinds, strict=True)
+    notes = [f"the loss of {name!r} reads what precedes the {kind}" for name, kind in pairs if kind is not None]
+    return Entry(LOGITS, idea, tuple(notes))
+
+
+def _indented(entry: Entry) -> str:
+    return str(entry).replace("\n", "\n  ")

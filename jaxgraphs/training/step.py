@@ -152,10 +152,15 @@ def make_eval_step(objective: Objective) -> Callable[..., Any]:
     return eval_step
 
 
-def make_predict_step(graph: Graph) -> Callable[..., Any]:
-    """(variables, inputs) -> outputs, as at inference; those of half precision as float32."""
+def make_predict_step(graph_of: Callable[[], Graph]) -> Callable[..., Any]:
+    """(variables, inputs) -> outputs, as at inference; those of half precision as float32.
+
+    Args:
+        graph_of: gives the graph when the step is compiled.
+    """
 
     def predict_step(variables: Mapping[str, Any], inputs: tuple[Array, ...]) -> PyTree:
+        graph = graph_of()
         return widened(run_graph(graph, variables, inputs, Context(name=graph.name or "graph")).outputs)
 
     return predict_step
