@@ -19,14 +19,14 @@ class Setting:
     Args:
         training: whether steps are trained on it; False is inference, where nothing is drawn and no state moves.
         is_spread: whether its batches or arrays lie on several devices already, by a mesh.
-        devices: where the graph is run, such as two host devices of one CPU; none are known where it is empty.
         may_arrange: whether the new graph may be fed by other arrays, computed once from those of the old one.
+        devices: host devices that a step may compute branches on, each of which has all arrays.
     """
 
     training: bool = True
     is_spread: bool = False
-    devices: tuple[Any, ...] = ()
     may_arrange: bool = False
+    devices: tuple[Any, ...] = ()
 
 
 class PassResult(NamedTuple):
