@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphError, GraphTypeError, did_you_mean
 from jaxgraphs.layers import activations, constraints, initializers, regularizers
@@ -211,16 +212,23 @@ class Layer:
         if isinstance(outputs, Stateful):
             outputs, updates = outputs.outputs, {"batch_stats": outputs.state}
         masks = self.output_mask(context, *args, **kwargs)
-        return Ran(outputs, masks, updates, self._penalties(outputs))
+        return Ran(outputs, masks, updates, self._penalties(outputs, context.present))
 
     frozen_means_inference: ClassVar[bool] = False
     """Whether trainable=False makes the layer behave as at inference, as Keras' BatchNormalization does."""
 
-    def _penalties(self, outputs: PyTree) -> tuple[Array, ...]:
+    def _penalties(self, outputs: PyTree, present: Array | None) -> tuple[Array, ...]:
         if self.activity_regularizer is None:
             return ()
-        # Keras divides by the batch size, so that the penalty does not grow with it.
-        return tuple(self.activity_regularizer(leaf) / leaf.shape[0] for leaf in jax.tree.leaves(outputs))
+        return tuple(self._penalty(leaf, present) for leaf in jax.tree.leaves(outputs))
+
+    def _penalty(self, leaf: Array, present: Array | None) -> Array:
+        """Divided by the batch size, as in Keras, so that it does not grow with it; rows that only pad do not count."""
+        if present is None or leaf.shape[0] != present.shape[0]:
+            return self.activity_regularizer(leaf) / leaf.shape[0]
+        rows = present.reshape(-1, *[1] * (leaf.ndim - 1))
+        penalty = self.activity_regularizer(jnp.where(rows, leaf, jnp.zeros_like(leaf)))
+        return penalty / jnp.maximum(jnp.sum(present), 1).astype(penalty.dtype)
 
     def _spec(self, weight: Weight) -> TensorSpec:
         return TensorSpec(tuple(weight.shape), canonical_dtype(weight.dtype or self.variable_dtype))

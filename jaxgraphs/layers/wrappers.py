@@ -52,7 +52,7 @@ class Wrapper(Layer):
             variables, args, kwargs = promote_floats((variables, args, kwargs), self.compute_dtype)
         ran = self.run_inner(variables, args, kwargs, context)
         masks = self.output_mask(context, *args, **kwargs)
-        return Ran(ran.outputs, masks, ran.state, (*ran.losses, *self._penalties(ran.outputs)))
+        return Ran(ran.outputs, masks, ran.state, (*ran.losses, *self._penalties(ran.outputs, context.present)))
 
     def run_inner(self, variables: Variables, args: Any, kwargs: Mapping[str, Any], context: Context) -> Ran:
         """The call of the inner layer."""
