@@ -10,6 +10,8 @@ import jax
 
 from jaxgraphs.errors import GraphError, GraphKeyError, combine
 from jaxgraphs.graph.graph import Step, evaluate
+from jaxgraphs.layers.base import pending
+from jaxgraphs.layers.drawing import drawn
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.keys import fold_path
 from jaxgraphs.symbolic.node import Inferred, Node, PyTree, Ran, Variables, describe_call, title
@@ -112,8 +114,8 @@ def init_graph(graph: Graph, key: jax.Array, specs: Sequence[TensorSpec]) -> Var
             if unknown:
                 unsettled.append(f"{'/'.join(step.path)} needs an array of {', '.join(map(str, unknown))}")
             elif inferred.variables and not unsettled:
-                drawn = step.node.layer.init(fold_path(key, step.path), *args, **kwargs)
-                for name, tree in drawn.items():
+                waiting = pending(step.node.layer, fold_path(key, step.path), *args, **kwargs)
+                for name, tree in waiting.items():
                     _put(variables.setdefault(name, {}), step.path, tree)
         return inferred.specs
 
@@ -124,7 +126,7 @@ def init_graph(graph: Graph, key: jax.Array, specs: Sequence[TensorSpec]) -> Var
             unsettled,
             fix="give the sizes in Input, or an example of the data: graph.init(key, inputs)",
         )
-    return variables
+    return drawn(variables)
 
 
 def infer_step(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:

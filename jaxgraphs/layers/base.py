@@ -7,7 +7,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 import flax.linen as nn
 import jax
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphError, GraphTypeError, did_you_mean
 from jaxgraphs.layers import activations, constraints, initializers, regularizers
+from jaxgraphs.layers.drawing import Draw, drawn
 from jaxgraphs.symbolic.arrays import promote_floats
 from jaxgraphs.symbolic.context import Context, Stateful
 from jaxgraphs.symbolic.keys import fold_path
@@ -191,10 +192,14 @@ class Layer:
 
     def init(self, key: Array, *args: Any, **kwargs: Any) -> Variables:
         """The arrays, each drawn from a key of its own that depends on its name alone."""
+        return drawn(self.draws(key, *args, **kwargs))
+
+    def draws(self, key: Array, *args: Any, **kwargs: Any) -> Variables:
+        """What `init` gives, with a Draw in the place of each array."""
         args, kwargs, _ = split_call(args, kwargs)
         weights = self.weights(*args, **kwargs)
-        arrays = map_weights(lambda path, weight: self._draw(fold_path(key, path), weight), weights)
-        return by_collection(arrays, weights)
+        waiting = map_weights(lambda path, weight: self._draw(fold_path(key, path), weight), weights)
+        return by_collection(waiting, weights)
 
     def run(self, variables: Variables, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context) -> Ran:
         """One call: options read, dtypes agreed, outputs, mask, new state and penalty on the activations."""
@@ -233,9 +238,9 @@ class Layer:
     def _spec(self, weight: Weight) -> TensorSpec:
         return TensorSpec(tuple(weight.shape), canonical_dtype(weight.dtype or self.variable_dtype))
 
-    def _draw(self, key: Array, weight: Weight) -> Array:
+    def _draw(self, key: Array, weight: Weight) -> Draw:
         spec = self._spec(weight)
-        return weight.initializer(key, spec.dims, spec.dtype)
+        return Draw(key, weight.initializer, cast(tuple[int, ...], spec.dims), spec.dtype)
 
 
 class LayerModule(nn.Module):
@@ -269,6 +274,12 @@ class LayerModule(nn.Module):
         if collection == "params":
             return self.param(name, lambda _: value)
         return self.variable(collection, name, lambda: value).value
+
+
+def pending(layer: Any, key: Array, *args: Any, **kwargs: Any) -> Variables:
+    """What ``layer.init`` gives; with Draws in the place of arrays, where the layer draws as Layer does."""
+    is_usual = getattr(type(layer), "init", None) is Layer.init
+    return layer.draws(key, *args, **kwargs) if is_usual else layer.init(key, *args, **kwargs)
 
 
 def split_call(

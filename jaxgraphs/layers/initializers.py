@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgraphs.errors import GraphValueError, did_you_mean
 
@@ -150,3 +152,37 @@ _CLASS_NAMES: Mapping[str, str] = {
     **{"zero": "zeros", "one": "ones", "normal": "random_normal", "uniform": "random_uniform"},
     **{"OrthogonalInitializer": "orthogonal", "IdentityInitializer": "identity"},
 }
+
+_EVEN: Mapping[str, tuple[float, str]] = {
+    "glorot_uniform": (1.0, "fan_avg"),
+    "he_uniform": (2.0, "fan_in"),
+    "lecun_uniform": (1.0, "fan_in"),
+}
+
+
+def range_of(initializer: Initializer, shape: tuple[int, ...]) -> tuple[float, float, float] | None:
+    """(low, high, scale) of what draws evenly from low to high and multiplies by scale; None for others.
+
+    >>> range_of(make("random_uniform"), (2, 3)), range_of(make("zeros"), (2, 3))
+    ((-0.05, 0.05, 1.0), None)
+    """
+    if initializer.name == "random_uniform":
+        return initializer.config.get("minval", -0.05), initializer.config.get("maxval", 0.05), 1.0
+    if initializer.name not in _EVEN or len(shape) < 2:
+        return None
+    scale, mode = _EVEN[initializer.name]
+    window = math.prod(shape[:-2])
+    fans = {"fan_in": shape[-2] * window, "fan_avg": (shape[-2] * window + shape[-1] * window) / 2}
+    # In float32 from the variance on, as JAX has it.
+    return -1.0, 1.0, float(np.sqrt(np.float32(3.0) * np.float32(scale / fans[mode])))
+
+
+def constant_of(initializer: Initializer) -> float | None:
+    """The one number that `initializer` fills arrays with; None where there is none.
+
+    >>> constant_of(make("ones")), constant_of(make("glorot_uniform"))
+    (1.0, None)
+    """
+    value = {"zeros": 0.0, "ones": 1.0}.get(initializer.name, initializer.config.get("value", 0.0))
+    is_one = initializer.name in ("zeros", "ones", "constant") and isinstance(value, (int, float))
+    return float(value) if is_one else None
