@@ -58,6 +58,12 @@ class Members:
                 received='a Trainer with strategy="pmap" or accumulate above 1',
                 fix="a Trainer without them",
             )
+        if trainer.peers is not None:
+            raise GraphValueError(
+                "Many members are trained within one process.",
+                received=f"a mesh with devices of {trainer.peers.count} processes",
+                fix="jg.sharding.make_mesh(jax.local_devices()), and in each process members of its own",
+            )
         self.trainer, self.members = trainer, tuple(members)
         self._weights = self._loss_weights()
         way = dataclasses.replace(trainer.execution.way(trainer.objective.graph), mesh=None, axis=None)

@@ -111,10 +111,14 @@ def is_spread(mesh: Mesh) -> bool:
     return len({device.process_index for device in mesh.devices.flat}) > 1
 
 
+def is_global(leaf: Any) -> bool:
+    """Whether an array lies over several processes."""
+    return isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
+
+
 def put(leaf: Any, sharding: NamedSharding) -> jax.Array:
     """An array laid out over devices; over those of several processes, each of which has the whole of it."""
-    is_global = isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
-    if sharding.is_fully_addressable or is_global:
+    if sharding.is_fully_addressable or is_global(leaf):
         return jax.device_put(leaf, sharding)
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return jax.random.wrap_key_data(put(jax.random.key_data(leaf), sharding), impl=jax.random.key_impl(leaf))
@@ -126,7 +130,7 @@ def fetched(tree: PyTree) -> PyTree:
     """Arrays as NumPy's, whole in every process; all processes have to ask for them."""
 
     def fetch(leaf: Any) -> Any:
-        if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable or leaf.is_fully_replicated:
+        if not is_global(leaf) or leaf.is_fully_replicated:
             return np.asarray(leaf)
         return multihost_utils.process_allgather(leaf, tiled=True)
 

@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.inspect.placement import Placed, Placement, placement
 from jaxgraphs.training.patterns import Path, check_patterns, first_fitting, path_of, paths_of
-from jaxgraphs.training.processes import Share, initialize, is_spread, put
+from jaxgraphs.training.processes import Share, initialize, is_global, is_spread, put
 
 __all__ = [
     "Along",
@@ -193,8 +193,9 @@ class Layout:
         return jax.tree.map(put, state, self.of_state(state))
 
     def place_whole(self, tree: Any) -> Any:
-        """Arrays that each device has whole."""
-        return jax.tree.map(lambda leaf: put(leaf, NamedSharding(self.mesh, PartitionSpec())), tree)
+        """Arrays that each device has whole; those that lie over several processes stay as they are."""
+        whole = NamedSharding(self.mesh, PartitionSpec())
+        return jax.tree.map(lambda leaf: leaf if is_global(leaf) else put(leaf, whole), tree)
 
     def constrain(self, state: Any) -> Any:
         """The same within a compiled step: a state leaves a step as it came."""

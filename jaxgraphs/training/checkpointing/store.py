@@ -26,7 +26,7 @@ _PIECES = ".safetensors"
 _DONE = ".done-"
 _FAILED = ".failed-"
 # Seconds: for all parts of a checkpoint to come, the same once the run has ended, and between two looks.
-_PATIENCE, _GRACE, _PAUSE = 600.0, 10.0, 0.01
+_PATIENCE, _GRACE, _PAUSE = 600.0, 3.0, 0.01
 
 
 class Damaged(Exception):
