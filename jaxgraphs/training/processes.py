@@ -223,8 +223,8 @@ def peers_watched(peers: Peers | None) -> Iterator[None]:
     """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
-        if peers is None or not _is_loss(str(error)):
+    except (RuntimeError, ValueError) as error:  # JAX raises either, by where it notices.
+        if peers is None or isinstance(error, GraphError) or not _is_loss(str(error)):
             raise
         _leave_alone()
         raise PeerLost(
