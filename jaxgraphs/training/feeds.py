@@ -75,7 +75,8 @@ class StreamFeed:
 
     Args:
         source: an iterable of batches, or a function that gives one for an epoch's number. A run goes on where it was
-            if its iterator has `get_state` and `set_state`, as Grain's; else by reading from the start once more.
+            if its iterator has `get_state` and `set_state`, as Grain's; else by reading from the start once more, after
+            as many calls of its `on_epoch_end`, where it has one, as there were.
         steps: the steps of an epoch; where left out, an epoch is all there is.
         peers: the processes that each read their own rows of every batch.
     """
@@ -89,6 +90,7 @@ class StreamFeed:
     peers: Peers | None = None
     read: int = 0
     _number: int = 0
+    _opened: int = 0
     _running: Any = None
     _given: Mapping[str, Any] | None = None
 
@@ -121,12 +123,14 @@ class StreamFeed:
         """Where the next batch comes from."""
         # A copy: an iterator may give what it then goes on changing.
         state = copy.deepcopy(self._running.get_state()) if _has_state(self._running) else None
-        text = {"bytes": state.decode("latin-1")} if isinstance(state, bytes) else {"state": state}
-        return {"number": self._number, "read": self.read, "size": self.size, **text}
+        opened = {"number": self._number, "opened": self._opened}
+        return {**opened, "read": self.read, "size": self.size, "state": state}
 
     def go_to(self, position: Mapping[str, Any]) -> None:
         """Lets the next epoch begin where a run was that had this position."""
-        self._given = position
+        self._given, self._opened = position, position["opened"]
+        for _ in range(self._opened - 1):
+            _end_epoch(self.source)
 
     def check_resumable(self) -> None:
         """Raises: GraphValueError where what was read cannot be read again."""
@@ -157,22 +161,26 @@ class StreamFeed:
     def _open(self, number: int) -> Iterator[Any]:
         given, self._given = self._given, None
         self._number, self.read = (number, 0) if given is None else (given["number"], given["read"])
+        if given is None:
+            if self._opened:
+                _end_epoch(self.source)
+            self._opened += 1
         source = self.source(self._number) if _is_function(self.source) else self.source
-        self._running = iter(source)
+        self._running = _by_number(source) if _is_numbered(source) else iter(source)
         if given is not None:
             self.size = given["size"]
             self._go_on(source, given)
         return self._running
 
     def _go_on(self, source: Any, given: Mapping[str, Any]) -> None:
-        state = given["bytes"].encode("latin-1") if "bytes" in given else given["state"]
-        if state is not None and _has_state(self._running):
-            self._running.set_state(state)
+        if given["state"] is not None and _has_state(self._running):
+            self._running.set_state(given["state"])
         else:
             self._read_past(source, given["read"])
 
     def _read_past(self, source: Any, count: int) -> None:
-        if count and not isinstance(source, Sequence) and not _is_function(self.source):
+        is_known = isinstance(source, Sequence) or _is_numbered(source) or _is_function(self.source)
+        if count and not is_known:
             warnings.warn(
                 f"The data ({type(source).__name__}) does not say how to go on in its midst: {count} batches are read "
                 "again and left out. The run is exact only if they are the same batches.",
@@ -222,6 +230,21 @@ def _absent(batch: Batch | None) -> Batch | None:
 
 def _has_state(thing: Any) -> bool:
     return hasattr(thing, "get_state") and hasattr(thing, "set_state")
+
+
+def _is_numbered(source: Any) -> bool:
+    """Whether batches are had by their numbers alone, as of Keras' PyDataset."""
+    return hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "__iter__")
+
+
+def _by_number(source: Any) -> Iterator[Any]:
+    return (source[number] for number in range(len(source)))
+
+
+def _end_epoch(source: Any) -> None:
+    """Tells a source that has been read to its end, as Keras tells its PyDataset, which may then reorder itself."""
+    if hasattr(source, "on_epoch_end"):
+        source.on_epoch_end()
 
 
 def _is_function(source: Any) -> bool:

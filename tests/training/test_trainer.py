@@ -296,6 +296,24 @@ def test_steps_of_an_endless_generator():  # oracle: the number of batches read
     assert (int(state.step), len(read), len(history.epoch)) == (12, 12, 3)
 
 
+def test_forms_of_validation_data():  # oracle: those of fit
+    pandas = pytest.importorskip("pandas")
+    (x, y), (held_x, held_y) = rows(16), rows(7, seed=1)
+    trainer = trainer_of(classifier())
+
+    def fit(x, y, held_out, **options):
+        options = {"batch_size": 7, "verbose": 0, "validation_data": held_out} | options
+        return trainer.fit(trainer.init(jax.random.key(0)), x, y, **options)[1]
+
+    expected = fit(x, y, (held_x, held_y))
+    for held_out in ([held_x, held_y], {"x": held_x, "label": held_y}, [(held_x, held_y)]):
+        assert fit(x, y, held_out) == expected
+    frames = [pandas.DataFrame(x), pandas.Series(y), (pandas.DataFrame(held_x), pandas.Series(held_y))]
+    assert fit(*frames) == expected
+    few = fit(x, y, (held_x, held_y), validation_batch_size=3, validation_steps=2).history["val_loss"]
+    assert few == fit(x, y, (held_x[:6], held_y[:6]), validation_batch_size=3).history["val_loss"]
+
+
 def test_validation_every_second_epoch():  # oracle: evaluate
     x, y = rows(20)
     trainer = trainer_of(classifier())

@@ -20,6 +20,7 @@ from jaxgraphs.training.processes import put
 PyTree = Any
 Memories = list[tuple[str, Mapping[str, Any]]]
 _SHOWN = 5
+_PLAIN = ("epoch", "batch", "begun", "steps", "stop")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +99,12 @@ def encode(snapshot: Snapshot) -> tuple[dict[str, Any], dict[str, Any]]:
     memories = [
         [kind, _to_json(memory, kept, f"callbacks/{number}")] for number, (kind, memory) in enumerate(snapshot.memories)
     ]
-    fields = ("epoch", "batch", "begun", "steps", "stop", "data")
-    record = {name: getattr(snapshot, name) for name in fields}
-    record |= {"memories": memories, "history": dataclasses.asdict(snapshot.history)}
+    record = {name: getattr(snapshot, name) for name in _PLAIN}
+    record |= {
+        "data": _to_json(snapshot.data, None, "data"),
+        "memories": memories,
+        "history": dataclasses.asdict(snapshot.history),
+    }
     everything = {**arrays, **kept}
     record["arrays"] = {name: [list(leaf.shape), str(leaf.dtype)] for name, leaf in everything.items()}
     return everything, record
@@ -112,10 +116,10 @@ def decode(arrays: Mapping[str, np.ndarray], record: Mapping[str, Any], state: P
     paths, structure = jax.tree_util.tree_flatten_with_path(like)
     leaves = [_placed(arrays[_text(path)], leaf) for path, leaf in paths]
     tree = jax.tree.unflatten(structure, leaves)
-    fields = ("epoch", "batch", "begun", "steps", "stop", "data")
     return Snapshot(
         **tree,
-        **{name: record[name] for name in fields},
+        **{name: record[name] for name in _PLAIN},
+        data=_from_json(record["data"], {}),
         memories=[(kind, _from_json(memory, arrays)) for kind, memory in record["memories"]],
         history=History(**record["history"]),
     )
@@ -207,23 +211,28 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _to_json(value: Any, arrays: dict[str, Any], path: str) -> Any:
-    """`value` with its arrays moved to `arrays`, and with what JSON would turn into something else marked."""
+def _to_json(value: Any, arrays: dict[str, Any] | None, path: str) -> Any:
+    """`value` with what JSON would turn into something else marked; its arrays moved to `arrays`, or in their place."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if isinstance(value, bytes):
+        return {"bytes": value.decode("latin-1")}
     if isinstance(value, Mapping):
         return {"dict": [[key, _to_json(item, arrays, f"{path}/{key}")] for key, item in value.items()]}
     if isinstance(value, (list, tuple)):
         kind = "tuple" if isinstance(value, tuple) else "list"
         return {kind: [_to_json(item, arrays, f"{path}/{index}") for index, item in enumerate(value)]}
-    if isinstance(value, (jax.Array, np.ndarray, np.generic)):
+    if arrays is None and isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
+        return {"numbers": value.tolist(), "dtype": str(value.dtype), "is_array": isinstance(value, np.ndarray)}
+    if arrays is not None and isinstance(value, (jax.Array, np.ndarray, np.generic)):
         is_jax = isinstance(value, jax.Array)
         arrays[path] = jnp.array(_plain(value)) if is_jax else np.array(value)
         if _is_key(value):
             return {"key": path, "impl": _impl(value)}
         return {"array": path, "jax": is_jax}
+    what = "The position in the data" if arrays is None else "A callback's memory"
     raise GraphTypeError(
-        "A callback's memory holds something that cannot be saved.",
+        f"{what} holds something that cannot be saved.",
         where=path,
         received=type(value).__name__,
         expected="dicts, lists and tuples of numbers, texts, None and arrays",
@@ -239,6 +248,11 @@ def _from_json(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         return [_from_json(item, arrays) for item in value["list"]]
     if "tuple" in value:
         return tuple(_from_json(item, arrays) for item in value["tuple"])
+    if "bytes" in value:
+        return value["bytes"].encode("latin-1")
+    if "numbers" in value:
+        numbers = np.array(value["numbers"], value["dtype"])
+        return numbers if value["is_array"] else numbers[()]
     if "key" in value:
         return jax.random.wrap_key_data(jnp.array(arrays[value["key"]]), impl=value["impl"])
     array = arrays[value["array"]]

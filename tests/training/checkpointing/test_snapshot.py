@@ -30,7 +30,7 @@ def there_and_back(memory, history=None):
     [
         {},
         {"best": 0.1, "wait": 3, "name": "é", "no": None, "yes": True, "inf": float("inf")},
-        {"list": [1, (2, [3.5])], 5: {"a/b": {"c": ()}}},
+        {"list": [1, (2, [3.5])], 5: {"a/b": {"c": ()}}, "bytes": b"\x00\xff"},
     ],
 )
 def test_memories_survive(memory):  # oracle: what was remembered
