@@ -22,9 +22,11 @@ if TYPE_CHECKING:
         ShapeMismatchError,
     )
     from jaxgraphs.graph.graph import Graph
+    from jaxgraphs.graph.reading import read_inputs
     from jaxgraphs.graph.rewrite import freeze, unfreeze
     from jaxgraphs.graph.sequential import Sequential
     from jaxgraphs.io.archive import load, save
+    from jaxgraphs.io.export import load_exported
     from jaxgraphs.io.keras.read import from_keras, load_keras_weights
     from jaxgraphs.io.keras.write import to_keras_weights
     from jaxgraphs.layers.wrap import layer
@@ -61,6 +63,8 @@ _HOMES = {
     "from_keras": "jaxgraphs.io.keras.read",
     "layer": "jaxgraphs.layers.wrap",
     "load": "jaxgraphs.io.archive",
+    "load_exported": "jaxgraphs.io.export",
+    "read_inputs": "jaxgraphs.graph.reading",
     "load_keras_weights": "jaxgraphs.io.keras.read",
     "save": "jaxgraphs.io.archive",
     "sweep": "jaxgraphs.training.sweep",
@@ -104,11 +108,13 @@ __all__ = [
     "layer",
     "layers",
     "load",
+    "load_exported",
     "load_keras_weights",
     "losses",
     "metrics",
     "models",
     "optimizers",
+    "read_inputs",
     "save",
     "search",
     "sharding",

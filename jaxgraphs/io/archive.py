@@ -6,7 +6,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.variables import check_variables
 from jaxgraphs.io.json import to_json
 from jaxgraphs.io.reading import MAX_PARAMETERS, from_json
-from jaxgraphs.symbolic.spec import TensorSpec
+from jaxgraphs.symbolic.spec import TensorSpec, canonical_dtype
 
 VERSION = 1
 MAX_HEADER = 2**27
@@ -30,6 +30,7 @@ _DTYPES: Mapping[str, str] = {
 }
 _CODES = {name: code for code, name in _DTYPES.items()}
 Leaves = dict[tuple[str, ...], Any]
+Place = Callable[[tuple[str, ...], np.ndarray], Any]
 
 
 def save(path: str | os.PathLike[str], graph: Graph, variables: Mapping[str, Any], *, extra: Any = None) -> None:
@@ -63,6 +64,8 @@ def load(
     custom_objects: Mapping[str, Any] | None = None,
     *,
     with_extra: bool = False,
+    dtype: Any = None,
+    sharding: Any = None,
     max_parameters: int = MAX_PARAMETERS,
 ) -> Any:
     """Reads what `save` wrote; safe for files from anywhere.
@@ -71,6 +74,9 @@ def load(
         path: of the file.
         custom_objects: functions, Flax modules and layer classes by the names that the file has for them.
         with_extra: whether to return what was saved as `extra` as well.
+        dtype: of floating arrays, such as "bfloat16"; None is as they were saved.
+        sharding: where the arrays are to lie: a `jax.sharding.Sharding` for all, or a function of an array's path, such
+            as ``("params", "dense", "kernel")``, and its shape. Each array is placed as soon as it is read.
         max_parameters: more numbers than this in all layers together are refused.
     Returns: (graph, variables), and the extra where asked for.
     Raises: GraphError when the file is not such a file, is cut short, does not hold the arrays that its graph needs, or
@@ -84,7 +90,8 @@ def load(
             graph = from_json(_graph_text(metadata, path), custom_objects, max_parameters=max_parameters)
             entries = _check_entries(header, size - start, path)
             _check_arrays(graph, entries, path)
-            variables = {name: {} for name in ("params",)} | _read_arrays(file, start, entries)
+            place = _placing(dtype, sharding)
+            variables = {name: {} for name in ("params",)} | _read_arrays(file, start, entries, place)
     except OSError as error:
         raise GraphValueError(f"The file cannot be read: {error.strerror}.", where=os.fspath(path)) from error
     return (graph, variables, _extra(metadata, path)) if with_extra else (graph, variables)
@@ -262,16 +269,34 @@ def _check_arrays(graph: Graph, entries: Mapping[tuple[str, ...], tuple[TensorSp
         ) from error
 
 
-def _read_arrays(file: Any, start: int, entries: Mapping[tuple[str, ...], tuple[TensorSpec, int]]) -> dict[str, Any]:
+def _read_arrays(
+    file: Any, start: int, entries: Mapping[tuple[str, ...], tuple[TensorSpec, int]], place: Place
+) -> dict[str, Any]:
     arrays: Leaves = {}
-    for place, (spec, offset) in entries.items():
+    for path, (spec, offset) in entries.items():
         file.seek(start + offset)
         array = np.empty(spec.dims, spec.dtype)
         file.readinto(array.reshape(-1).view(np.uint8))
-        # Without 64-bit numbers enabled JAX would round; such an array stays NumPy's, bit for bit.
-        is_wide = jax.dtypes.canonicalize_dtype(spec.dtype) != spec.dtype
-        arrays[place] = array if is_wide else jnp.asarray(array)
+        arrays[path] = place(path, array)
     return _nested(arrays)
+
+
+def _placing(dtype: Any, sharding: Any) -> Place:
+    """What becomes of each array when it has been read."""
+    wanted = None if dtype is None else canonical_dtype(dtype)
+    if wanted is not None and not jnp.issubdtype(wanted, jnp.floating):
+        raise GraphTypeError("Variables are loaded as floating numbers.", received=f"dtype={dtype!r}", fix='"bfloat16"')
+
+    def place(path: tuple[str, ...], array: np.ndarray) -> Any:
+        if wanted is not None and jnp.issubdtype(array.dtype, jnp.floating):
+            array = array.astype(wanted)
+        if sharding is not None:
+            return jax.device_put(array, sharding(path, array.shape) if callable(sharding) else sharding)
+        # Without 64-bit numbers enabled JAX would round; such an array stays NumPy's, bit for bit.
+        is_wide = jax.dtypes.canonicalize_dtype(array.dtype) != array.dtype
+        return array if is_wide else jnp.asarray(array)
+
+    return place
 
 
 def _nested(leaves: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:

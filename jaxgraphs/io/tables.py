@@ -41,7 +41,10 @@ _CLASSES = (
     layers.SimpleRNNCell, layers.Softmax, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D,
     layers.StackedRNNCells, layers.StochasticDepth, layers.Subtract, layers.TimeDistributed,
     layers.UnitNormalization, layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D, layers.ZeroPadding1D,
-    layers.ZeroPadding2D, layers.ZeroPadding3D,
+    layers.ZeroPadding2D, layers.ZeroPadding3D, layers.Discretization, layers.Hashing, layers.IntegerLookup,
+    layers.StringLookup, layers.TextVectorization, layers.RandomBrightness, layers.RandomContrast, layers.RandomCrop,
+    layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom,
+    layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D,
 )
 _NUMPY = (
     jnp.abs, jnp.add, jnp.all, jnp.any, jnp.arccos, jnp.arccosh, jnp.arcsin, jnp.arcsinh, jnp.arctan, jnp.arctan2,

@@ -11,9 +11,19 @@ from jaxgraphs.layers.adaptive_pooling import (
     AdaptiveMaxPooling3D,
 )
 from jaxgraphs.layers.attention import AdditiveAttention, Attention
+from jaxgraphs.layers.augmentation import (
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
 from jaxgraphs.layers.base import Layer, Weight, describes
 from jaxgraphs.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from jaxgraphs.layers.conv import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
+from jaxgraphs.layers.conv_recurrent import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from jaxgraphs.layers.conv_transpose import (
     Conv1DTranspose,
     Conv2DTranspose,
@@ -40,6 +50,7 @@ from jaxgraphs.layers.global_pooling import (
     GlobalMaxPooling3D,
 )
 from jaxgraphs.layers.joining import Concatenate, Dot, concatenate, dot
+from jaxgraphs.layers.lookup import Discretization, Hashing, IntegerLookup, StringLookup, TextVectorization
 from jaxgraphs.layers.merge import (
     Add,
     Average,
@@ -132,6 +143,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -144,6 +158,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "EinsumDense",
@@ -166,7 +181,9 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "Hashing",
     "Identity",
+    "IntegerLookup",
     "LSTMCell",
     "Lambda",
     "Layer",
@@ -188,6 +205,13 @@ __all__ = [
     "PReLU",
     "Permute",
     "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatAlong",
     "RepeatVector",
@@ -206,7 +230,9 @@ __all__ = [
     "SpatialDropout3D",
     "StackedRNNCells",
     "StochasticDepth",
+    "StringLookup",
     "Subtract",
+    "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",

@@ -224,7 +224,7 @@ class LSTMCell(GatedCell):
 
     def _bias(self, width: int) -> Weight:
         first = self.bias_initializer
-        return self._weight("bias", (width,), _forget_bias(first, self.units) if self.unit_forget_bias else first)
+        return self._weight("bias", (width,), forget_bias(first, self.units) if self.unit_forget_bias else first)
 
 
 @describes
@@ -343,7 +343,9 @@ def not_a_cell(layer: Layer, received: Any) -> GraphTypeError:
     )
 
 
-def _forget_bias(initializer: Any, units: int) -> Any:
+def forget_bias(initializer: Any, units: int) -> Any:
+    """`initializer` for the biases of i, f, c and o, with ones for f."""
+
     def init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
         first, last = jax.random.split(key)
         ones = initializers.make("ones")(key, (units,), dtype)

@@ -82,7 +82,7 @@ def run(case: Case, layer: Layer, variables: Any, values: Any, *, train: bool | 
     kwargs = dict(case.call) | ({} if mask is None else {"mask": jnp.asarray(mask)})
     context = Context(
         train=case.train if train is None else train,
-        rngs=rngs or {},
+        rngs=rngs or {"dropout": jax.random.key(0)},
         masks=jax.tree.map(lambda _: None, case.args(values)),
     )
     return layer.run(variables, case.args(values), kwargs, context)

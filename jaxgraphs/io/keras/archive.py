@@ -43,9 +43,9 @@ class Archive:
         """The HDF5 member, in memory."""
         return io.BytesIO(self._read(WEIGHTS, TOTAL_BYTES))
 
-    def asset(self, name: str, most: int) -> bytes | None:
-        """A text below assets/; None where there is none."""
-        return self._read(name, most) if name in self._members else None
+    def words(self, name: str) -> str | None:
+        """A text below assets/, such as a vocabulary; None where there is none."""
+        return self._read(name, CONFIG_BYTES).decode("utf-8", "replace") if name in self._members else None
 
     def _read(self, name: str, most: int) -> bytes:
         if name not in self._members:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -42,12 +43,13 @@ from jaxgraphs.io.keras.values import Values, plain, policy_name
 from jaxgraphs.layers.attention import AdditiveAttention, Attention
 from jaxgraphs.layers.base import Layer, snake_case
 from jaxgraphs.layers.core import Embedding
+from jaxgraphs.layers.lookup import HostLayer
 from jaxgraphs.layers.merge import Merge
 from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from jaxgraphs.layers.preprocessing import CategoryEncoding
 from jaxgraphs.layers.recurrent import Recurrent
 from jaxgraphs.layers.wrappers import Bidirectional
-from jaxgraphs.symbolic.node import Input, Operation, SymbolicTensor, is_symbolic
+from jaxgraphs.symbolic.node import Input, Operation, SymbolicTensor, is_symbolic, title
 
 
 @dataclasses.dataclass
@@ -74,9 +76,14 @@ class Builder:
     Args:
         era: of the Keras that wrote it.
         custom: the user's objects by name.
+        asset: the text of a file in the archive's assets; None where there is none.
     """
 
-    def __init__(self, era: Era, custom: Mapping[str, Any]) -> None:
+    def __init__(
+        self, era: Era, custom: Mapping[str, Any], asset: Callable[[str], str | None] = lambda _: None
+    ) -> None:
+        self._asset, self._place = asset, ""
+        self.readers: dict[tuple[Graph, int], HostLayer] = {}
         self.era, self.unknowns = era, Unknowns(custom)
         self.values = Values(era, self.unknowns)
         self.notes: list[str] = []
@@ -103,9 +110,22 @@ class Builder:
                 "Models lie too deeply in one another.", where=config.name, expected=f"at most {NESTING} levels"
             )
         was_frozen, self.is_frozen = self.is_frozen, self.is_frozen or not config.trainable
-        parts = [self._part(layer, config) for layer in config.layers]
-        self.is_frozen, self._depth = was_frozen, self._depth - 1
+        place, parts = self._place, []
+        for layer, stem in zip(config.layers, _stems(config.layers), strict=True):
+            self._place = f"{place}layers/{stem}/"
+            parts.append(self._part(layer, config))
+        self.is_frozen, self._depth, self._place = was_frozen, self._depth - 1, place
         return Plan(config, parts)
+
+    def vocabulary(self, config: LayerConfig) -> list[Any] | None:
+        """The values that the archive keeps for the layer being made, one a line."""
+        text = self._asset(f"assets/{self._place}vocabulary.txt")
+        lines = [] if text is None else text.split("\n")
+        while lines and not lines[-1]:
+            lines.pop()
+        if config.kind != "IntegerLookup":
+            return lines or None
+        return [int(line) for line in lines if re.fullmatch(r"-?\d{1,19}", line)] or None
 
     def layer(self, config: LayerConfig, place: str) -> Any:
         """A layer within another one: a wrapper's, or a model's that is called at every time step."""
@@ -186,9 +206,10 @@ class Builder:
         return graph
 
     def _sequential(self, config: ModelConfig, pairs: Any) -> Graph:
-        start = [_input(layer) for layer, _ in pairs if layer.kind == "InputLayer"][:1]
         layers = [layer for item, layer in pairs if item.kind != "InputLayer"]
-        if not start and pairs and (first := _first_input(pairs[0][0], config)) is not None:
+        reader = self._reader_of(layers[0], 0) if layers else None
+        start = [_input(layer, reader) for layer, _ in pairs if layer.kind == "InputLayer"][:1]
+        if not start and pairs and (first := _first_input(pairs[0][0], config, reader)) is not None:
             start = [first]
         if layers and isinstance(layers[0], Graph) and len(layers[0].inputs) > 1:
             return _chain(layers, config.name)
@@ -197,18 +218,41 @@ class Builder:
             start = [Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=f"{layers[0].name}_input")]
         if not layers:
             return Graph(start[0], start[0], config.name)
-        return Sequential([*start, *layers], config.name)
+        graph = Sequential([*start, *layers], config.name)
+        if reader is not None:
+            self.readers[graph, 0] = reader
+        return graph
+
+    def _reader_of(self, layer: Any, position: int) -> HostLayer | None:
+        """What reads the texts that are given to a layer, or to a model's input of that number."""
+        return layer if isinstance(layer, HostLayer) else self.readers.get((layer, position))
 
     def _functional(self, config: ModelConfig, pairs: Any) -> Graph:
         config, pairs = counted_from_zero(config, pairs)
-        tensors = _Calls(config, pairs).run()
+        calls = _Calls(config, pairs, self._reader_of)
+        tensors = calls.run()
         ends = []
         for side in (config.inputs, config.outputs):
             for reference in references(side):
                 if reference not in tensors:
                     raise _dangling(reference, config.name)
             ends.append(fill(unwrap(side) if self.era.is_legacy else side, tensors))
-        return Graph(ends[0], ends[1], config.name)
+        graph = Graph(ends[0], ends[1], config.name)
+        for index, tensor in enumerate(graph.inputs):
+            if (reader := calls.readers.get(tensor.node.name)) is not None:
+                self.readers[graph, index] = reader
+        return graph
+
+
+def _stems(layers: Sequence[LayerConfig]) -> list[str]:
+    """What Keras calls each layer within an archive: its class, numbered."""
+    counts: dict[str, int] = {}
+    stems = []
+    for layer in layers:
+        stem = snake_case(layer.kind)
+        counts[stem] = counts.get(stem, -1) + 1
+        stems.append(f"{stem}_{counts[stem]}" if counts[stem] else stem)
+    return stems
 
 
 def _chain(layers: list[Any], name: str) -> Graph:
@@ -266,11 +310,17 @@ def _shifted(tree: Any, offsets: Mapping[str, int]) -> Any:
 
 
 class _Calls:
-    """The calls of a functional model, each made when all it reads is there; linear in their number."""
+    """The calls of a functional model, each made when all it reads is there; linear in their number.
 
-    def __init__(self, config: ModelConfig, pairs: Any) -> None:
-        self.owner = config.name
+    Args:
+        pairs: each layer's configuration and what was made of it.
+        reader_of: what reads the texts given to a layer's input of a number.
+    """
+
+    def __init__(self, config: ModelConfig, pairs: Any, reader_of: Callable[[Any, int], HostLayer | None]) -> None:
+        self.owner, self._reader_of = config.name, reader_of
         self.pairs = {layer.name: (layer, made) for layer, made in pairs}
+        self.readers: dict[str, HostLayer] = {}
 
     def run(self) -> dict[Reference, Any]:
         """Every output of every call."""
@@ -280,7 +330,7 @@ class _Calls:
         ready: deque[tuple[LayerConfig, int]] = deque()
         for name, (layer, _) in self.pairs.items():
             if layer.kind == "InputLayer":
-                tensors[Reference(name, 0, 0)] = _input(layer)
+                tensors[Reference(name, 0, 0)] = _input(layer, self._reader(layer))
         for name, (layer, _) in self.pairs.items():
             for index, call in enumerate(layer.calls):
                 needed = {(ref.layer, ref.call) for ref in references((call.args, call.kwargs))}
@@ -309,6 +359,31 @@ class _Calls:
             )
         return tensors
 
+    def _reader(self, entry: LayerConfig) -> HostLayer | None:
+        """The one layer that reads the texts of an input."""
+        if policy_name(entry.config.get("dtype")) != "string":
+            return None
+        found: dict[Any, None] = {}
+        for layer, made in self.pairs.values():
+            for call in layer.calls:
+                given = jax.tree.leaves(
+                    (call.args, dict(call.kwargs)), is_leaf=lambda leaf: isinstance(leaf, Reference)
+                )
+                tensors = [leaf for leaf in given if isinstance(leaf, Reference)]
+                places = [index for index, leaf in enumerate(tensors) if leaf.layer == entry.name]
+                found |= dict.fromkeys(self._reader_of(made, index) for index in places)
+        if len(found) > 1:
+            raise GraphValueError(
+                "Texts of one input are read in several ways, or by what cannot read them.",
+                where=f"{self.owner}/{entry.name}",
+                received=", ".join("neither" if layer is None else title(layer) for layer in found),
+                expected="one lookup layer for each input of texts",
+            )
+        reader = next(iter(found), None)
+        if reader is not None:
+            self.readers[entry.name] = reader
+        return reader
+
     def _check_known(self, needed: set[tuple[str, int]], name: str) -> None:
         for other, _ in needed:
             if other not in self.pairs:
@@ -324,6 +399,7 @@ class _Calls:
             raise GraphValueError("An input of the Keras model is called.", where=place)
         args, kwargs = (_plain_call(fill(part, tensors)) for part in (call.args, dict(call.kwargs)))
         args, kwargs = arranged(layer, tuple(args), kwargs)
+        _check_read(layer, self.readers.values(), place)
         _check_unrolled(layer, args, place)
         leaves = jax.tree.leaves(layer(*_whole_numbers(layer, args), **kwargs))
         for leaf in leaves:
@@ -375,24 +451,44 @@ def arranged(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple
     return args, kwargs
 
 
-def _input(config: LayerConfig) -> SymbolicTensor:
+def _is_reference(leaf: Any) -> bool:
+    return isinstance(leaf, Reference)
+
+
+def _check_read(layer: Any, readers: Iterable[HostLayer], place: str) -> None:
+    """Numbers that a Hashing is to sort would pass through the graph as if they were sorted already."""
+    if isinstance(layer, HostLayer) and not any(layer is reader for reader in readers):
+        raise GraphValueError(
+            f"{title(layer)} reads on the host, and what it reads is computed in the graph.",
+            where=place,
+            expected="an Input of texts",
+            fix="cut the model after it, and give it the numbers that layer.read(values) gives",
+        )
+
+
+def _input(config: LayerConfig, reader: HostLayer | None = None) -> SymbolicTensor:
     shape = sizes_of(config.config.get("batch_shape", config.config.get("batch_input_shape")))
     dtype = policy_name(config.config.get("dtype", config.config.get("input_dtype"))) or "float32"
     if shape is None or any(size is not None and not 0 <= size <= NUMBER for size in shape):
         raise GraphValueError(
             "An input of the Keras model has no usable shape.", where=config.name, received=repr(config.config)[:200]
         )
+    if dtype == "string" and reader is not None:
+        return Input(batch_shape=reader.read_shape(tuple(shape)), dtype="int32", name=config.name)
     if dtype == "string" or config.config.get("ragged"):
         raise GraphValueError(
             "An input of the Keras model takes texts or ragged rows, which JAX has no arrays for.",
             where=config.name,
-            fix="cut the model after its text layers, and look words up before",
+            fix="cut the model after what it does with texts, and look words up before",
         )
     return Input(batch_shape=tuple(shape), dtype=dtype, name=config.name)
 
 
-def _first_input(first: LayerConfig, config: ModelConfig) -> SymbolicTensor | None:
+def _first_input(first: LayerConfig, config: ModelConfig, reader: HostLayer | None = None) -> SymbolicTensor | None:
     """The Input that an older Sequential leaves to its first layer to describe."""
+    if reader is not None:
+        shape = sizes_of(first.config.get("batch_input_shape")) or sizes_of(config.built) or (None, 1)
+        return Input(batch_shape=reader.read_shape(tuple(shape)), dtype="int32", name=f"{first.name}_input")
     given = first.config
     shape = sizes_of(given.get("batch_input_shape", given.get("batch_shape")))
     if shape is None and sizes_of(given.get("input_shape")) is not None:

@@ -185,10 +185,8 @@ def opened(file: Any, owner: str) -> Iterator[Store]:
 
 def _is_plain(dtype: Any) -> bool:
     """Whether the items are numbers; bfloat16 is stored as two opaque bytes."""
-    return (
-        (dtype.kind in _KINDS
-        and not dtype.hasobject)
-        or (dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None)
+    return (dtype.kind in _KINDS and not dtype.hasobject) or (
+        dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None
     )
 
 

@@ -13,7 +13,7 @@ from jaxgraphs.io.keras.config import LayerConfig, layer_config
 from jaxgraphs.io.keras.limits import NUMBER
 from jaxgraphs.io.keras.operations import scaled_sum
 from jaxgraphs.io.keras.spellings import modern
-from jaxgraphs.io.keras.values import plain
+from jaxgraphs.io.keras.values import named, plain
 from jaxgraphs.io.tables import LAYERS as _CATALOGUE
 from jaxgraphs.layers.base import Layer
 from jaxgraphs.layers.joining import Concatenate, Dot
@@ -134,7 +134,7 @@ def _made(builder: Builder, cls: Any, given: Mapping[str, Any], place: str) -> A
 def _defaults(builder: Builder, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with those that an older Keras left unsaid, and with axes as numbers."""
     said = dict(config)
-    if builder.era.is_legacy and kind in ("LSTM", "GRU", "LSTMCell", "GRUCell"):
+    if builder.era.is_legacy and kind in _HARD:
         said.setdefault("recurrent_activation", "hard_sigmoid")
         if kind.startswith("GRU"):
             said.setdefault("reset_after", False)
@@ -151,6 +151,10 @@ def _defaults(builder: Builder, kind: str, config: Mapping[str, Any]) -> dict[st
     if kind == "ReLU" and said.get("negative_slope") is None:
         said.pop("negative_slope", None)
     return said
+
+
+# Layers whose gates were hard sigmoids where nothing was said.
+_HARD = ("LSTM", "GRU", "LSTMCell", "GRUCell", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 
 
 def _is_spelled_alike(builder: Builder, record: LayerConfig) -> bool:
@@ -317,8 +321,8 @@ def _activity(builder: Builder, record: LayerConfig, place: str) -> Any:
 
 
 def _augmenting(builder: Builder, record: LayerConfig, place: str) -> Any:
-    """An image augmentation: it changes nothing at inference, and has no twin in training."""
-    builder.notes.append(f"{place}: {record.kind} changes pictures in training only; here it passes them on")
+    """An image augmentation: it changes nothing at inference, and has no twin in training; the user is told."""
+    builder.notes.append(f"{place} ({record.kind})")
     return Identity(name=record.name)
 
 
@@ -330,18 +334,53 @@ def _scaled_sum(builder: Builder, record: LayerConfig, place: str) -> Any:
     return Operation(functools.partial(scaled_sum, scale=float(scale)), record.name, "custom_scale_layer")
 
 
-def _text_reader(builder: Builder, record: LayerConfig, place: str) -> Any:
-    """What looks words up has no place in a graph of arrays; its vocabulary, a path or not, is left alone."""
-    what = f"{record.kind} looks values up on the host, not in arrays; cut the model after it and look them up before"
-    builder.unknowns.refuse(place, what)
+def _lookup(builder: Builder, record: LayerConfig, place: str) -> Any:
+    """What looks values up in a vocabulary, which must be inline, or in the archive beside the model."""
+    config = {name: value for name, value in record.config.items() if name not in _OF_LOOKUPS}
+    if "vocabulary" in config or record.kind != "Hashing":
+        config["vocabulary"] = _vocabulary(builder, record, place)
+        if config["vocabulary"] is None:
+            return None
+    for name in ("standardize", "split"):
+        if not isinstance(config.get(name), (str, type(None))):
+            function, _ = named(config[name])
+            config[name] = builder.unknowns.find(
+                place,
+                str(function),
+                f"{place}/{name}",
+                what=f"the function {function!r} ({name})",
+                hint="lambda text: ...",
+            )
+    return make(builder, LAYERS[record.kind], record.kind, config, record, place)
+
+
+_OF_LOOKUPS = ("dtype", "vocabulary_size", "has_input_vocabulary", "oov_method", "max_values", "adapted")
+
+
+def _vocabulary(builder: Builder, record: LayerConfig, place: str) -> list[Any] | None:
+    """The values that a layer knows; None, and a note, where they are not data."""
+    given = record.config.get("vocabulary")
+    if isinstance(given, str):
+        problem = f"{record.kind} has its vocabulary at a path or an address, which is never opened"
+        builder.unknowns.refuse(place, problem)
+        return None
+    values = builder.vocabulary(record) if given is None else plain(given)
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if not isinstance(values, list) or not all(isinstance(value, (str, int)) for value in values):
+        builder.unknowns.refuse(place, f"{record.kind} has no vocabulary inline, nor in an archive")
+        return None
+    return values
+
+
+def _hashed_crossing(builder: Builder, record: LayerConfig, place: str) -> Any:
+    builder.unknowns.refuse(place, "HashedCrossing hashes texts on the host; cut the model after it")
     return None
 
 
 _AUGMENTATIONS = (
-    *("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness"),
-    *("RandomErasing", "RandomColorJitter", "RandomHue", "RandomSaturation", "RandomSharpness", "RandomShear"),
-    *("RandomGrayscale", "RandomInvert", "RandomPosterization", "RandomPerspective", "RandomGaussianBlur"),
-    "RandomElasticTransform",
+    *("RandomErasing", "RandomColorJitter", "RandomColorDegeneration", "RandomHue", "RandomSaturation", "RandomShear"),
+    *("RandomSharpness", "RandomGrayscale", "RandomInvert", "RandomPosterization", "RandomPerspective", "AugMix"),
+    *("RandomGaussianBlur", "RandomElasticTransform", "CutMix", "MixUp", "RandAugment", "RandomHeight", "RandomWidth"),
 )
 
 _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
@@ -359,5 +398,6 @@ _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
     **{name: _depthwise(name) for name in ("DepthwiseConv1D", "DepthwiseConv2D")},
     **{name: _separable(name) for name in ("SeparableConv1D", "SeparableConv2D")},
     **dict.fromkeys(_AUGMENTATIONS, _augmenting),
-    **dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"), _text_reader),
+    **dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization", "Hashing"), _lookup),
+    "HashedCrossing": _hashed_crossing,
 }

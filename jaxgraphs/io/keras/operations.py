@@ -6,7 +6,7 @@ One table from names to pure functions, which take what Keras' take; broadcastin
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,14 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxgraphs.io.keras.limits import NUMBER, refuse
+from jaxgraphs.io.keras import ops_arrays, ops_networks
+from jaxgraphs.io.keras.ops_arrays import ARRAYS
+from jaxgraphs.io.keras.ops_common import Function, check_sizes
+from jaxgraphs.io.keras.ops_common import axes as _axes
+from jaxgraphs.io.keras.ops_images import IMAGES, resize_as_tensorflow
+from jaxgraphs.io.keras.ops_networks import NETWORKS, pool
 from jaxgraphs.io.keras.values import old_hard_sigmoid, policy_name, relu_with
 from jaxgraphs.layers.activations import ACTIVATIONS
 from jaxgraphs.layers.pooling import average_pool, max_pool
 from jaxgraphs.symbolic.arrays import align_ranks, promote
 from jaxgraphs.symbolic.node import OPERATORS
-
-Function = Callable[..., Any]
 
 
 def _two(function: Function) -> Function:
@@ -45,10 +48,6 @@ def _floating(function: Function) -> Function:
         return function(x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.float32))
 
     return unary
-
-
-def _axes(axis: Any) -> Any:
-    return tuple(axis) if isinstance(axis, (list, tuple)) else axis
 
 
 def _reduce(function: Function, *, floating: bool = False) -> Function:
@@ -115,7 +114,7 @@ def _clip(x: Any, x_min: Any, x_max: Any) -> Any:
 def _pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
     wide = np.asarray(pad_width)
     pairs = np.broadcast_to(wide if wide.ndim == 2 else wide.reshape(1, -1), (x.ndim, 2)).tolist()
-    _check_sizes(*[size for pair in pairs for size in pair])
+    check_sizes(*[size for pair in pairs for size in pair])
     filling = {} if constant_values is None or mode != "constant" else {"constant_values": constant_values}
     return jnp.pad(x, pairs, mode=mode.lower(), **filling)
 
@@ -137,18 +136,13 @@ def _split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 
 def _repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
-    _check_sizes(*np.ravel(repeats).tolist())
+    check_sizes(*np.ravel(repeats).tolist())
     return jnp.repeat(x, repeats if isinstance(repeats, int) else np.asarray(repeats), axis=axis)
 
 
 def _tile(x: Any, repeats: Any) -> Any:
-    _check_sizes(*np.ravel(repeats).tolist())
+    check_sizes(*np.ravel(repeats).tolist())
     return jnp.tile(x, repeats)
-
-
-def _check_sizes(*sizes: Any) -> None:
-    if any(not isinstance(size, int) or abs(size) > NUMBER for size in sizes):
-        raise refuse("A size in an operation is too large.", str(sizes)[:80])
 
 
 def _one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = "float32", sparse: bool = False) -> Any:
@@ -182,24 +176,6 @@ def _squeeze(x: Any, axis: Any = None) -> Any:
 
 def _expand_dims(x: Any, axis: Any) -> Any:
     return jnp.expand_dims(x, _axes(axis))
-
-
-def _pool(pool: Function) -> Function:
-    """Pooling over the axes between the batch and the channels, or after both."""
-
-    def call(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: Any = None) -> Any:
-        sizes = _each_axis(pool_size, inputs.ndim - 2)
-        steps = sizes if strides is None else _each_axis(strides, inputs.ndim - 2)
-        _check_sizes(*sizes, *steps)
-        first = data_format == "channels_first"
-        window, stride = ((1, 1, *part) if first else (1, *part, 1) for part in (sizes, steps))
-        return pool(inputs, window, stride, padding)
-
-    return call
-
-
-def _each_axis(size: Any, count: int) -> tuple[int, ...]:
-    return tuple(size) if isinstance(size, (list, tuple)) else (size,) * count
 
 
 def scaled_sum(inputs: Any, scale: float) -> Any:
@@ -239,7 +215,7 @@ _BINARY: Mapping[str, Function] = {
 _UNARY: Mapping[str, Function] = {
     **{"Absolute": jnp.abs, "Abs": jnp.abs, "Negative": jnp.negative, "Square": jnp.square, "Sign": jnp.sign},
     **{"Floor": jnp.floor, "Ceil": jnp.ceil, "Isfinite": jnp.isfinite, "Isnan": jnp.isnan, "Isinf": jnp.isinf},
-    **{"LogicalNot": jnp.logical_not, "ZerosLike": jnp.zeros_like, "OnesLike": jnp.ones_like, "Identity": lambda x: x},
+    **{"LogicalNot": jnp.logical_not, "Identity": lambda x: x},
     **{"StopGradient": lax.stop_gradient, "Conjugate": jnp.conj, "Real": jnp.real, "Trunc": jnp.trunc},
     **{"Ravel": jnp.ravel},
 }
@@ -258,18 +234,14 @@ _FLOATING: Mapping[str, Function] = {
         "HardTanh": jax.nn.hard_tanh,
         "Mish": jax.nn.mish,
     },
-    **{"TanhShrink": ACTIVATIONS["tanh_shrink"], "Squareplus": ACTIVATIONS["squareplus"]},
+    **{"TanhShrink": ACTIVATIONS["tanh_shrink"]},
 }
 
 OPERATIONS: Mapping[str, Function] = {
     **{name: _two(function) for name, function in _BINARY.items()},
     **{name: _one(function) for name, function in _UNARY.items()},
     **{name: _floating(function) for name, function in _FLOATING.items()},
-    **{
-        name: _reduce(function)
-        for name, function in (("Sum", jnp.sum), ("Max", jnp.max), ("Min", jnp.min), ("Prod", jnp.prod))
-    },
-    **{name: _reduce(function) for name, function in (("All", jnp.all), ("Any", jnp.any))},
+    **{name: _reduce(function) for name, function in (("Sum", jnp.sum), ("All", jnp.all), ("Any", jnp.any))},
     **{
         name: _reduce(function, floating=True)
         for name, function in (("Mean", jnp.mean), ("Std", jnp.std), ("Var", jnp.var))
@@ -280,8 +252,6 @@ OPERATIONS: Mapping[str, Function] = {
     "Argmin": _arg(jnp.argmin),
     "Argsort": lambda x, axis=-1: jnp.argsort(x, axis=axis).astype(jnp.int32),
     "Sort": lambda x, axis=-1: jnp.sort(x, axis=axis),
-    "Cumsum": lambda x, axis=None, dtype=None: jnp.cumsum(x, axis=axis),
-    "Cumprod": lambda x, axis=None, dtype=None: jnp.cumprod(x, axis=axis),
     **{name.title().replace("_", ""): function for name, function in OPERATORS.items() if name != "get_item"},
     "Dot": lambda x1, x2: jnp.dot(*promote(x1, x2)),
     "Tensordot": lambda x1, x2, axes=2: jnp.tensordot(*promote(x1, x2), axes=axes),
@@ -312,10 +282,8 @@ OPERATIONS: Mapping[str, Function] = {
     "Tril": lambda x, k=0: jnp.tril(x, k),
     "Triu": lambda x, k=0: jnp.triu(x, k),
     "Diagonal": lambda x, offset=0, axis1=0, axis2=1: jnp.diagonal(x, offset, axis1, axis2),
-    "FullLike": lambda x, fill_value, dtype=None: jnp.full_like(x, fill_value),
     "Cast": _cast,
     "Softmax": _softmax,
-    "LogSoftmax": lambda x, axis=-1: jax.nn.log_softmax(x, axis=_axes(axis)),
     "LeakyRelu": _leaky_relu,
     "Elu": _elu,
     "Celu": lambda x, alpha=1.0: jax.nn.celu(x, alpha),
@@ -324,11 +292,12 @@ OPERATIONS: Mapping[str, Function] = {
     "OneHot": _one_hot,
     "Normalize": _normalize,
     "TopK": _top_k,
-    "MaxPool": _pool(max_pool),
-    "AveragePool": _pool(average_pool),
     "Norm": _norm,
     "L2Normalize": lambda x, axis=None, epsilon=1e-12: _normalize(x, axis=axis, epsilon=epsilon),
     "SquaredDifference": _two(lambda x1, x2: jnp.square(x1 - x2)),
+    **ARRAYS,
+    **NETWORKS,
+    **IMAGES,
 }
 """Class of `keras.ops` -> function of arrays."""
 
@@ -377,12 +346,30 @@ _TENSORFLOW: Mapping[str, str] = {
     **{"roll": "Roll"},
     **{"math.cumsum": "Cumsum", "nn.log_softmax": "LogSoftmax", "nn.softplus": "Softplus", "nn.tanh": "Tanh"},
     **{"nn.sigmoid": "Sigmoid"},
-    **{
-        "ExpandDims": "ExpandDims",
-        "Squeeze": "Squeeze",
-        "Softplus": "Softplus",
-        "SquaredDifference": "SquaredDifference",
-    },
+    **{"ExpandDims": "ExpandDims", "Squeeze": "Squeeze", "Softplus": "Softplus", "ConcatV2": "Concatenate"},
+    **{"SquaredDifference": "SquaredDifference", "math.squared_difference": "SquaredDifference", "Tile": "Tile"},
+    **dict.fromkeys(("nn.space_to_depth", "space_to_depth", "compat.v1.space_to_depth"), "SpaceToDepth"),
+    **dict.fromkeys(("compat.v1.nn.space_to_depth", "SpaceToDepth"), "SpaceToDepth"),
+    **dict.fromkeys(("nn.depth_to_space", "depth_to_space", "compat.v1.depth_to_space"), "DepthToSpace"),
+    **dict.fromkeys(("compat.v1.nn.depth_to_space", "DepthToSpace"), "DepthToSpace"),
+    **{"math.reduce_logsumexp": "Logsumexp", "math.reduce_any": "Any", "math.reduce_all": "All"},
+    **{"math.argmin": "Argmin", "argsort": "Argsort", "sort": "Sort", "math.top_k": "TopK", "nn.top_k": "TopK"},
+    **{"math.round": "Round", "math.log_sigmoid": "LogSigmoid", "math.atan2": "Arctan2", "math.tan": "Tan"},
+    **{"math.acos": "Arccos", "math.asin": "Arcsin", "math.atan": "Arctan", "math.sinh": "Sinh", "math.cosh": "Cosh"},
+    **{"math.less_equal": "LessEqual", "math.greater_equal": "GreaterEqual", "math.expm1": "Expm1"},
+    **{"math.reciprocal": "Reciprocal", "math.is_nan": "Isnan", "math.is_finite": "Isfinite", "math.is_inf": "Isinf"},
+    **{"math.divide_no_nan": "DivideNoNan", "math.multiply_no_nan": "Multiply", "math.mod": "Mod"},
+    **{"math.softmax": "Softmax", "math.erfc": "Erfc", "math.cumprod": "Cumprod"},
+    **{"math.real": "Real", "math.imag": "Imag", "math.conj": "Conj", "math.angle": "Angle", "meshgrid": "Meshgrid"},
+    **{"linalg.l2_normalize": "L2Normalize", "nn.l2_normalize": "L2Normalize", "einsum": "Einsum"},
+    **{"linalg.einsum": "Einsum", "linalg.diag_part": "Diagonal", "linalg.trace": "Trace", "linalg.det": "Det"},
+    **{"linalg.inv": "Inv", "linalg.cholesky": "Cholesky", "linalg.solve": "Solve", "tensordot": "Tensordot"},
+    **{"linalg.tensordot": "Tensordot", "slice": "Slice", "ones_like": "OnesLike", "zeros_like": "ZerosLike"},
+    **{"compat.v1.ones_like": "OnesLike", "compat.v1.zeros_like": "ZerosLike", "broadcast_to": "BroadcastTo"},
+    **{"compat.v1.expand_dims": "ExpandDims", "compat.v1.squeeze": "Squeeze", "convert_to_tensor": "ConvertToTensor"},
+    **{"image.rgb_to_grayscale": "RGBToGrayscale", "image.rgb_to_hsv": "RGBToHSV", "image.hsv_to_rgb": "HSVToRGB"},
+    **{"nn.softsign": "Softsign", "math.unsorted_segment_sum": "SegmentSum"},
+    **{"nn.moments": "Moments", "compat.v1.nn.softmax": "Softmax", "compat.v1.nn.relu": "Relu"},
 }
 _ARGUMENTS: Mapping[str, str] = {
     "input": "x",
@@ -405,6 +392,9 @@ _RENAMED: Mapping[str, Mapping[str, str]] = {
     "Concatenate": {"values": "xs"},
     "Stack": {"values": "xs"},
     "Split": {"value": "x", "num_or_size_splits": "indices_or_sections"},
+    "Slice": {"input_": "inputs", "begin": "start_indices", "size": "shape"},
+    "Sort": {"values": "x"},
+    "Argsort": {"values": "x", "stable": ""},
 }
 
 
@@ -419,7 +409,7 @@ def keras_operation(name: str, config: Mapping[str, Any]) -> Function | None:
 
 
 # The operations to which a dtype says something.
-_TYPED = ("Cast", "OneHot")
+_TYPED = ("Cast", "OneHot", *ops_arrays.TYPED, *ops_networks.TYPED)
 
 
 def without_none(kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -433,11 +423,47 @@ def tensorflow_operation(name: str) -> Function | None:
         return _slice
     if name == "keras.activations.relu" or name == "keras.backend.relu":
         return _old_relu
-    if name == "nn.convolution" or name not in _TENSORFLOW:
+    if name in _AS_TENSORFLOW:
+        return _AS_TENSORFLOW[name]
+    if name not in _TENSORFLOW:
         return None
     known = _TENSORFLOW[name]
     function = OPERATIONS.get(known)
     return None if function is None else functools.partial(call_as_tensorflow, function, known)
+
+
+def _pooled(function: Function) -> Function:
+    """`tf.nn.max_pool` and kin, which name a size for batch and channels too."""
+
+    def call(input: Any, ksize: Any, strides: Any, padding: str, data_format: Any = None, name: Any = None) -> Any:
+        sizes, steps = (_spatial(part, data_format) for part in (ksize, strides))
+        return pool(function)(input, sizes, steps, padding, data_format)
+
+    return call
+
+
+def _spatial(size: Any, data_format: Any) -> Any:
+    if not isinstance(size, (list, tuple)) or len(size) != 4:
+        return size
+    return tuple(size[2:] if data_format == "NCHW" else size[1:3])
+
+
+def _tf_norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: Any = None) -> Any:
+    return _norm(tensor, None if ord in ("euclidean", "fro") else ord, axis, keepdims)
+
+
+# TensorFlow's own, with its own arguments.
+_AS_TENSORFLOW: Mapping[str, Function] = {
+    "image.resize": resize_as_tensorflow,
+    **dict.fromkeys(("nn.max_pool", "nn.max_pool2d", "compat.v1.nn.max_pool"), _pooled(max_pool)),
+    **dict.fromkeys(("nn.avg_pool", "nn.avg_pool2d", "compat.v1.nn.avg_pool"), _pooled(average_pool)),
+    **dict.fromkeys(("norm", "linalg.norm"), _tf_norm),
+    "image.flip_left_right": lambda image: jnp.flip(image, -2),
+    "image.flip_up_down": lambda image: jnp.flip(image, -3),
+    "linalg.matrix_transpose": lambda a, name=None: jnp.swapaxes(a, -1, -2),
+    "add_n": lambda inputs, name=None: functools.reduce(jnp.add, promote(*inputs)),
+    "math.add_n": lambda inputs, name=None: functools.reduce(jnp.add, promote(*inputs)),
+}
 
 
 def call_as_tensorflow(function: Function, known: str, *args: Any, **kwargs: Any) -> Any:
@@ -508,5 +534,6 @@ FUNCTIONS: Mapping[str, Function] = {
     "keras.call_as_tensorflow": call_as_tensorflow,
     "keras.call_between": call_between,
     "keras.scaled_sum": scaled_sum,
+    **{f"keras.tensorflow.{name}": function for name, function in _AS_TENSORFLOW.items()},
 }
 """The functions that ported graphs are made of, by the names they have in files of ours."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -126,7 +127,7 @@ def _from_archive(archive: Archive, name: str, custom: Mapping[str, Any]) -> tup
     config = parse(archive.text(CONFIG), "config.json")
     metadata = parse(archive.text(METADATA), "metadata.json")
     version = metadata.get("keras_version") if isinstance(metadata, Mapping) else None
-    graph, builder = _build(config, Era(major_of(version if isinstance(version, str) else "3")), custom)
+    graph, builder = _build(config, Era(major_of(version if isinstance(version, str) else "3")), custom, archive.words)
     _check_sizes(graph)
     if not graph.variable_specs():
         return graph, {"params": {}}
@@ -152,10 +153,14 @@ def _from_hdf5(file: BinaryIO, name: str, custom: Mapping[str, Any]) -> tuple[Gr
         return graph, legacy_variables(graph, store, "model_weights", era, _children(builder))
 
 
-def _build(config: Any, era: Era, custom: Mapping[str, Any]) -> tuple[Graph, Builder]:
-    builder = Builder(Era(era.major, era.backend, _mixes_dtypes(config)), custom)
+def _build(
+    config: Any, era: Era, custom: Mapping[str, Any], asset: Callable[[str], str | None] = lambda _: None
+) -> tuple[Graph, Builder]:
+    builder = Builder(Era(era.major, era.backend, _mixes_dtypes(config)), custom, asset)
     try:
-        return builder.graph(whole_model(config)), builder
+        graph = builder.graph(whole_model(config))
+        _warn(builder.notes)
+        return graph, builder
     except GraphError:
         raise
     # A configuration that is not what its class expects fails somewhere in Python; what it is, is not known here.
@@ -173,6 +178,18 @@ def _build(config: Any, era: Era, custom: Mapping[str, Any]) -> tuple[Graph, Bui
         raise GraphValueError(
             "The Keras configuration is not one of a model.", received=f"{type(error).__name__}: {error}"[:300]
         ) from error
+
+
+def _warn(passed_on: list[str]) -> None:
+    """Says which layers do something in Keras' training that they do not do here."""
+    if passed_on:
+        places = ", ".join(passed_on[:20]) + (f", and {len(passed_on) - 20} more" if len(passed_on) > 20 else "")
+        warnings.warn(
+            f"These layers of the Keras model change pictures in training only; the graph passes them on: {places}. "
+            "Change the pictures before they are given to the graph, where training goes on.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _children(builder: Builder) -> Any:
