@@ -9,6 +9,7 @@ from typing import Any
 from jaxgraphs.errors import GraphTypeError, GraphValueError, did_you_mean
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.passes.base import Arrange, Pass, Setting, Variables
+from jaxgraphs.passes.branches import RecurrentBranches
 from jaxgraphs.passes.constants import FoldedConstants
 from jaxgraphs.passes.depthwise import DepthwiseConvolution
 from jaxgraphs.passes.folding import FoldedNormalization
@@ -27,6 +28,7 @@ PASSES: tuple[Pass, ...] = (
     Merging(),
     FoldedNormalization(),
     GateTables(),
+    RecurrentBranches(),
     PointwiseConvolution(),
     DepthwiseConvolution(),
     KernelGradients(),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from typing import Any
+
+import jax
 
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.passes.base import Setting
+from jaxgraphs.passes.branches import RecurrentBranches, has_branches
 from jaxgraphs.passes.optimize import Entry, Optimized, chosen, optimize
 from jaxgraphs.training.objective import Objective
 
@@ -25,6 +29,7 @@ class Rewriting:
         predicted: what is computed to predict.
         passes: as given to the Trainer.
         is_spread: whether a mesh was given.
+        devices: host devices that branches may be computed on.
         logits: what was done before there was an objective.
     """
 
@@ -32,6 +37,7 @@ class Rewriting:
     predicted: Graph
     passes: Any
     is_spread: bool
+    devices: tuple[Any, ...]
     logits: Entry
 
     @functools.cached_property
@@ -54,7 +60,8 @@ class Rewriting:
         return self.training.graph if train else self.evaluating.graph
 
     def _optimized(self, graph: Graph, *, training: bool) -> Optimized:
-        return optimize(graph, _on_graphs(self.passes), Setting(training=training, is_spread=self.is_spread))
+        setting = Setting(training=training, is_spread=self.is_spread, devices=self.devices)
+        return optimize(graph, _on_graphs(self.passes), setting)
 
     def __str__(self) -> str:
         parts = (
@@ -64,7 +71,9 @@ class Rewriting:
         return "\n".join("\n  ".join([head, *(_indented(entry) for entry in entries)]) for head, entries in parts)
 
 
-def rewrite(objective: Objective, graph: Graph, passes: Any, *, is_spread: bool) -> tuple[Objective, Rewriting]:
+def rewrite(
+    objective: Objective, graph: Graph, passes: Any, *, is_spread: bool, devices: tuple[Any, ...] = ()
+) -> tuple[Objective, Rewriting]:
     """The objective computed by graphs that passes have rewritten, and what they do.
 
     Args:
@@ -72,9 +81,10 @@ def rewrite(objective: Objective, graph: Graph, passes: Any, *, is_spread: bool)
         graph: the graph that predicts.
         passes: as for a Trainer.
         is_spread: whether a mesh was given.
+        devices: host devices that branches may be computed on.
     Raises: GraphError when there is no pass of a name.
     """
-    rewriting = Rewriting(objective.graph, graph, passes, is_spread, _logits_entry(objective, passes))
+    rewriting = Rewriting(objective.graph, graph, passes, is_spread, devices, _logits_entry(objective, passes))
     return dataclasses.replace(objective, rewritten=rewriting.computing), rewriting
 
 
@@ -101,3 +111,15 @@ def _logits_entry(objective: Objective, passes: Any) -> Entry:
 
 def _indented(entry: Entry) -> str:
     return str(entry).replace("\n", "\n  ")
+
+
+def branch_devices(graph: Graph, passes: Any) -> tuple[Any, ...]:
+    """The host devices on which a graph's recurrent branches are to be computed; none where there is nothing to place.
+
+    Two, where the user made the CPU several devices with a core for each.
+    """
+    devices = jax.local_devices()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    is_able = jax.default_backend() == "cpu" and jax.process_count() == 1 and 2 <= len(devices) <= cores
+    is_wanted = is_able and RecurrentBranches.name in _on_graphs(passes)
+    return tuple(devices[:2]) if is_wanted and has_branches(graph) else ()

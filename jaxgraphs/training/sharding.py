@@ -201,6 +201,10 @@ class Layout:
         """The same within a compiled step: a state leaves a step as it came."""
         return jax.lax.with_sharding_constraint(state, self.of_state(state))
 
+    def constrain_whole(self, tree: Any) -> Any:
+        """Within a compiled step: arrays that each device has whole."""
+        return jax.lax.with_sharding_constraint(tree, NamedSharding(self.mesh, PartitionSpec()))
+
     def place_rows(self, tree: Any) -> Any:
         """Arrays of rows on the mesh; whole on each device where the rows do not divide evenly.
 

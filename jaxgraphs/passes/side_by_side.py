@@ -1,0 +1,107 @@
+"""Several recurrent layers computed at one time, each on a host device of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from jaxgraphs.layers.base import Array, Layer, Weights, describes
+from jaxgraphs.symbolic.context import Context
+from jaxgraphs.symbolic.node import PyTree
+
+AXIS = "branch"
+
+# Multiplications in the recurrent steps of a batch under which handing arrays from device to device costs more than a
+# second core saves.
+_LEAST_WORK = 2e7
+
+
+@describes
+class Opened(Layer):
+    """In a recurrent layer's place: gives the layer's arrays rather than what it computes of them."""
+
+    layer: Any
+
+    def weights(self, *specs: Any, **kwargs: Any) -> Mapping[str, Any]:
+        return self.layer.weights(*specs, **kwargs)
+
+    def call(self, weights: Weights, *args: Any, context: Context, **_: Any) -> PyTree:
+        return dict(weights)
+
+
+@describes
+class SideBySide(Layer):
+    """Calls of recurrent layers that do not read each other, spread over devices.
+
+    Args:
+        layers: one for each call.
+        places: the device's number for each call.
+        mesh: has the devices along its axis "branch".
+    Call: ``layer((arrays, args, kwargs), ...)`` for each of `layers`; gives the outputs of all, flat.
+    """
+
+    layers: tuple[Any, ...]
+    places: tuple[int, ...]
+    mesh: Mesh
+
+    def call(self, weights: Weights, *calls: Any, context: Context) -> PyTree:
+        masks = _masks(context, calls)
+        run = [partial(_run, layer, context) for layer in self.layers]
+        pairs = [*zip(calls, masks, strict=True)]
+        if sum(_work(layer, call) for layer, call in zip(self.layers, calls, strict=True)) < _LEAST_WORK:
+            return [leaf for each, pair in zip(run, pairs, strict=True) for leaf in each(*pair)]
+        return self._spread(run, pairs)
+
+    def _spread(self, run: Sequence[Any], pairs: Sequence[Any]) -> list[Array]:
+        shapes = [jax.eval_shape(each, *pair) for each, pair in zip(run, pairs, strict=True)]
+
+        def on_one(place: int, pairs: Sequence[Any]) -> list[Array]:
+            """The outputs of the calls that have this place, and zeros in the place of the others'."""
+            outputs = [
+                each(*pair) if own == place else [jnp.zeros(leaf.shape, leaf.dtype) for leaf in shape]
+                for each, pair, own, shape in zip(run, pairs, self.places, shapes, strict=True)
+            ]
+            return [jnp.expand_dims(leaf, 0) for leaves in outputs for leaf in leaves]
+
+        def on_each(pairs: Sequence[Any]) -> list[Array]:
+            number = jax.lax.axis_index(AXIS)
+            return jax.lax.switch(number, [partial(on_one, place) for place in range(self.mesh.shape[AXIS])], pairs)
+
+        specs = {"in_specs": PartitionSpec(), "out_specs": PartitionSpec(AXIS)}
+        outputs = jax.shard_map(on_each, mesh=self.mesh, check_vma=False, **specs)(pairs)
+        owners = [place for place, shape in zip(self.places, shapes, strict=True) for _ in shape]
+        return [leaf[place] for leaf, place in zip(outputs, owners, strict=True)]
+
+    def output_mask(self, context: Context, *calls: Any, **_: Any) -> PyTree:
+        masks: list[Any] = []
+        for layer, (_, args, kwargs), own in zip(self.layers, calls, _masks(context, calls), strict=True):
+            found = layer.output_mask(context.replace(masks=own), *args, **kwargs)
+            masks += found if isinstance(found, list) else [found]
+        return masks
+
+
+def _masks(context: Context, calls: Sequence[Any]) -> list[Any]:
+    """The masks of each call's arguments."""
+    return [masks[1] for masks in context.masks] if context.masks else [()] * len(calls)
+
+
+def _run(layer: Any, context: Context, call: Any, masks: Any) -> list[Array]:
+    weights, args, kwargs = call
+    return jax.tree.leaves(layer.call(weights, *args, context=context.replace(masks=masks), **kwargs))
+
+
+def _work(layer: Any, call: Any) -> float:
+    """Multiplications of all steps of one call."""
+    _, (x, *_), _ = call
+    # What is looked up needs no product with the kernel; the other one decides.
+    return float(x.shape[0] * x.shape[1]) * cost_of_step(layer, x.shape[-1])
+
+
+def cost_of_step(layer: Any, features: int) -> float:
+    """Multiplications of one step for one row."""
+    return layer.gates * layer.units * (layer.units + features)
