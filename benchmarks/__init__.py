@@ -1,1 +1,1 @@
-"""What things cost: each file a table, run as python -m benchmarks.NAME."""
+"""What things cost: ``python -m benchmarks`` measures beside other frameworks; each other file is a table."""
