@@ -18,6 +18,7 @@ Describe and train graph-shaped neural networks in JAX.
   train [MODEL]            train a model; report it beside its baseline
     --data PATH --task N --size N --model FORM    real data; the graph's form
     --epochs N --seed N --resume DIR --save FILE  survive a kill; keep the model
+    --allocator --host-devices N --cache DIR      faster steps and starts
     --distributed, or --coordinator HOST:PORT --processes N --process N
   predict SAVED            ask a saved model
     --story TEXT --question TEXT, or --data FILE [--out FILE]
@@ -79,6 +80,11 @@ def _train(commands: Any, common: argparse.ArgumentParser) -> None:
     train.add_argument("--seed", type=int, default=0, metavar="N", help="of data, parameters and order (0)")
     _path(train, "--resume", metavar="DIR", help="keep the run here; start it, or go on where it was interrupted")
     _path(train, "--save", metavar="FILE", help="write the trained model, as .safetensors")
+    train.add_argument("--allocator", action="store_true", help="keep freed memory for the next step: faster on a CPU")
+    train.add_argument(
+        "--host-devices", type=_positive, metavar="N", help="devices made of the CPU; 2 for recurrent branches"
+    )
+    _path(train, "--cache", metavar="DIR", help="keep compiled programs here for the next start")
     train.add_argument(
         "--distributed", action="store_true", help="as one of several processes, found by itself under SLURM or MPI"
     )

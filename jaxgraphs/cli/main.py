@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from jaxgraphs.cli.arguments import parser
 from jaxgraphs.cli.distributed import watched
 from jaxgraphs.errors import GraphError
+from jaxgraphs.startup import setup
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+WISHES = ("cache", "allocator", "host_devices")
+"""The options that `jg.setup` knows."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     try:
+        _start(options)
         options.command(options)
         sys.stdout.flush()
     except (GraphError, OSError, ImportError) as error:
@@ -40,6 +44,13 @@ def _run(options: argparse.Namespace) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     return OK
+
+
+def _start(options: argparse.Namespace) -> None:
+    """Arranges what has to be arranged before JAX is imported, where the options ask for it."""
+    wishes = {name: value for name in WISHES if (value := getattr(options, name, None))}
+    if wishes:
+        setup(**wishes)
 
 
 def _text(error: Exception) -> str:

@@ -154,3 +154,12 @@ def test_a_run_goes_on(tmp_path, capsys):  # oracle: the uninterrupted run
         assert main([*words, "--epochs", epochs, "--resume", str(tmp_path / "run")]) == 0
     resumed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert {**resumed, "seconds": 0} == {**whole, "seconds": 0}
+
+
+def test_a_command_arranges_its_start_and_says_so(monkeypatch, capsys):  # oracle: what setup is asked for
+    asked = []
+    monkeypatch.setattr(sys.modules["jaxgraphs.cli.main"], "setup", lambda **wishes: asked.append(wishes))
+    assert main(["train", "nothing", "--allocator", "--host-devices", "2", "--cache", "kept"]) == 1
+    assert main(["train", "nothing"]) == 1
+    assert asked == [{"cache": "kept", "allocator": True, "host_devices": 2}]
+    assert "nothing to train" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+"""What is arranged before JAX starts: seen from processes of their own, for a process starts once."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from jaxgraphs.errors import GraphError, GraphValueError
+from jaxgraphs.startup import setup
+
+
+def run(code, **environment):
+    """What a fresh process prints: (lines of stdout, stderr)."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "JAX"))}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={**clean, **environment}, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split("\n")[:-1], result.stderr
+
+
+def test_before_jax_starts(tmp_path):  # oracle: JAX's own answers
+    code = f"""
+import jaxgraphs as jg
+jg.setup(cache={str(tmp_path / "kept")!r}, allocator=True, host_devices=2)
+import jax
+print(jax.device_count(), jax.config.jax_compilation_cache_dir)
+"""
+    lines, said = run(code)
+    assert lines == [f"2 {tmp_path / 'kept'}"]
+    assert said.count("jaxgraphs.setup: ") == 3
+    assert "anew" not in said
+
+
+def test_a_process_that_is_late_begins_anew_once():  # oracle: what it prints before and after
+    code = """
+import os, jax
+print(jax.device_count(), os.environ.get("MALLOC_ARENA_MAX"))
+import jaxgraphs as jg
+jg.setup(allocator=True, host_devices=2)
+"""
+    lines, said = run(code)
+    assert lines == ["1 None", "2 1"]
+    assert said.count("beginning anew with") == 1
+    assert "JAX_NUM_CPU_DEVICES=2" in said
+
+
+def test_a_process_that_may_not_begin_anew_is_told():  # oracle: the message
+    count = jax.device_count() + 1  # asking starts JAX
+    with pytest.raises(GraphError) as caught:
+        setup(host_devices=count, restart=False)
+    assert f"JAX_NUM_CPU_DEVICES={count}" in str(caught.value)
+    assert "restart=False" in str(caught.value)
+
+
+@pytest.mark.parametrize("count", [0, True, 1.5])
+def test_devices_are_a_count(count):  # oracle: the error
+    with pytest.raises(GraphValueError, match="whole number from 1"):
+        setup(host_devices=count)
+
+
+def test_without_a_wish_nothing_happens(capfd):  # oracle: no word, and no import
+    assert str(setup()) == "nothing was asked for"
+    assert capfd.readouterr().err == ""
+    assert run("import jaxgraphs as jg, sys; jg.setup(); print('jax' in sys.modules)")[0] == ["False"]
