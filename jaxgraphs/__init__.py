@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jaxgraphs.io.keras.read import from_keras, load_keras_weights
     from jaxgraphs.io.keras.write import to_keras_weights
     from jaxgraphs.layers.wrap import layer
+    from jaxgraphs.startup import setup
     from jaxgraphs.symbolic.node import Input, SymbolicTensor
     from jaxgraphs.training import callbacks, losses, metrics, optimizers, sharding, sklearn
     from jaxgraphs.training.buckets import Buckets
@@ -67,6 +68,7 @@ _HOMES = {
     "read_inputs": "jaxgraphs.graph.reading",
     "load_keras_weights": "jaxgraphs.io.keras.read",
     "save": "jaxgraphs.io.archive",
+    "setup": "jaxgraphs.startup",
     "sweep": "jaxgraphs.training.sweep",
     "to_keras_weights": "jaxgraphs.io.keras.write",
     "unfreeze": "jaxgraphs.graph.rewrite",
@@ -117,6 +119,7 @@ __all__ = [
     "read_inputs",
     "save",
     "search",
+    "setup",
     "sharding",
     "sklearn",
     "sweep",

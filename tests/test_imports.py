@@ -11,7 +11,7 @@ import jaxgraphs
 ROOT = Path(jaxgraphs.__file__).parent
 
 ORDER = (
-    *("errors", "version", "writing", "symbolic", "layers", "graph", "passes", "models", "inspect"),
+    *("errors", "version", "startup", "writing", "symbolic", "layers", "graph", "passes", "models", "inspect"),
     *("io", "training", "data", "jobs", "cli", ""),
 )
 """The parts of the package, each free to import from those before it; "" is the package's own __init__."""

@@ -26,6 +26,7 @@ Array = jax.Array
 PyTree = Any
 # Beside the layers' names in what the optimizer moves; no layer's name has a slash.
 _WEIGHTS = "objective/weights"
+_MANY = 100
 
 
 @jax.tree_util.register_dataclass
@@ -69,8 +70,14 @@ def init_state(
     if objective.balance is not None:
         model_state = {COLLECTION: objective.balance.init(), **model_state}
     learned, _ = partition(params, trainable_mask(graph, params))
-    opt_state = optimizer.init(_with_weights(objective, learned, model_state))
+    opt_state = _begun(optimizer, _with_weights(objective, learned, model_state))
     return TrainState(jnp.zeros((), jnp.int32), params, model_state, opt_state, run_key)
+
+
+def _begun(optimizer: optax.GradientTransformation, learned: PyTree) -> PyTree:
+    """The optimizer's first state; of many arrays in one compiled call, for a program of each shape takes longer."""
+    is_large = len(jax.tree.leaves(learned)) > _MANY
+    return (jax.jit(optimizer.init) if is_large else optimizer.init)(learned)
 
 
 def make_train_step(
