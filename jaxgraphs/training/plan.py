@@ -12,8 +12,13 @@ import numpy as np
 import optax
 
 from jaxgraphs.errors import GraphValueError, did_you_mean
+from jaxgraphs.graph.count import leaves_with_path
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.run import nodes_of
+from jaxgraphs.layers.base import Layer
+from jaxgraphs.layers.wrap import LinenLayer
+from jaxgraphs.passes.branches import branch_mesh
+from jaxgraphs.passes.side_by_side import AXIS
 from jaxgraphs.training.batch import Batch
 from jaxgraphs.training.gradient import Way
 from jaxgraphs.training.objective import Objective
@@ -74,6 +79,7 @@ class Plan:
 
         def constrained(state: Any, sums: PyTree, batch: Batch) -> Any:
             state, sums, logs = step(state, sums, batch)
+            sums = layout.constrain_whole(sums) if self.is_beside else sums
             return layout.constrain(state), sums, logs
 
         return constrained
@@ -84,7 +90,22 @@ class Plan:
 
     def place_whole(self, tree: PyTree) -> PyTree:
         """Arrays that all devices have, such as running sums; left as they are within one process."""
-        return tree if self.layout is None or self.layout.share is None else self.layout.place_whole(tree)
+        is_one = self.layout is None or (self.layout.share is None and not self.is_beside)
+        return tree if is_one or self.layout is None else self.layout.place_whole(tree)
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether there are several devices for the sake of branches alone."""
+        return self.layout is not None and AXIS in self.layout.mesh.axis_names
+
+    def beside(self, devices: Sequence[Any]) -> Plan:
+        """The same with everything whole on each of some devices, that compute branches at one time."""
+        layout = make_layout(branch_mesh(devices), None, {}) if devices else self.layout
+        return dataclasses.replace(self, layout=layout)
+
+    def alone(self, tree: PyTree) -> PyTree:
+        """What one device has, where each has all: to evaluate and to predict is no work for branches."""
+        return jax.tree.map(_of_one, tree) if self.is_beside else tree
 
     def variables(self, graph: Graph, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Given variables in the dtypes that the graph's have."""
@@ -151,9 +172,27 @@ def make_plan(
     return Plan(precision, accumulate, remat, steps_per_call, "pmap" if strategy == "pmap" else "jit", layout)
 
 
+def _of_one(leaf: Any) -> Any:
+    is_on_each = isinstance(leaf, jax.Array) and leaf.is_fully_replicated
+    return leaf.addressable_data(0) if is_on_each else leaf
+
+
 def has_convolutions(graph: Graph) -> bool:
     """Whether a layer convolves; XLA on a CPU runs convolutions in a loop two orders of magnitude slower."""
-    return any("Conv" in node.layer.kind for _, node in nodes_of(graph))
+    if any(_convolves(node.layer) for _, node in nodes_of(graph)):
+        return True
+    # What a Flax module does shows in its arrays alone: a kernel over two axes or more.
+    modules = [path for path, node in nodes_of(graph) if isinstance(node.layer, LinenLayer)]
+    arrays = list(leaves_with_path(graph.variable_specs().get("params", {}))) if modules else []
+    kernels = [path for path, array in arrays if path[-1] == "kernel" and len(array.shape) > 3]
+    return any(path[: len(module)] == tuple(module) for path in kernels for module in modules)
+
+
+def _convolves(layer: Any) -> bool:
+    """Whether a layer, or one that it holds, is a convolution."""
+    fields = [getattr(layer, field.name) for field in dataclasses.fields(layer)]
+    held = [item for value in fields for item in (value if isinstance(value, tuple) else (value,))]
+    return "Conv" in layer.kind or any(_convolves(item) for item in held if isinstance(item, Layer))
 
 
 def _evened(batch: Batch, devices: int, *, can_pad: bool) -> Batch:

@@ -23,15 +23,15 @@ from jaxgraphs.training.ahead import ahead
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
 from jaxgraphs.training.checkpointing.session import open_session
-from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, stream, unpack
+from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, stream, unpack, unpack_batch
 from jaxgraphs.training.feeds import ArrayFeed, StreamFeed, in_step
 from jaxgraphs.training.history import History
 from jaxgraphs.training.loop import Loop, Validation
 from jaxgraphs.training.objective import Objective, bind
 from jaxgraphs.training.plan import make_plan
-from jaxgraphs.training.processes import Peers, Share, fetched
+from jaxgraphs.training.processes import Peers, Share, fetched, peers_watched
 from jaxgraphs.training.resident import kept
-from jaxgraphs.training.rewriting import Rewriting, rewrite, wants_logits
+from jaxgraphs.training.rewriting import Rewriting, branch_devices, rewrite, wants_logits
 from jaxgraphs.training.step import (
     Batch,
     TrainState,
@@ -113,12 +113,16 @@ class Trainer:
         self.optimizer = self.execution.optimizer(optimizers.get(optimizer))
         self.optimizer_name = optimizer if isinstance(optimizer, str) else None
         objective = bind(graph, loss, loss_weights, metrics, weighted_metrics, from_logits=wants_logits(passes))
+        is_spread = self.execution.layout is not None
+        devices = () if is_spread else branch_devices(graph, passes)
+        self.execution = self.execution.beside(devices)
         self.objective: Objective
         self.objective, self._rewriting = rewrite(
             self.execution.objective(objective),
             self.execution.graph(graph),
             passes,
-            is_spread=self.execution.layout is not None,
+            is_spread=is_spread,
+            devices=devices,
         )
         step = self.execution.laid_out(
             make_train_step(self.objective, self.optimizer, self.execution.way(self.objective.graph))
@@ -259,8 +263,9 @@ class Trainer:
             x, y, sample_weight: as for `fit`.
         Returns: {"loss": ..., "age_loss": ..., "income_accuracy": ...}.
         """
-        batches = self._batches(x, y, sample_weight, batch_size or 32, steps)
-        return self._evaluate_batches(self._placed(state), batches)
+        with peers_watched(self.peers):
+            batches = self._batches(x, y, sample_weight, batch_size or 32, steps)
+            return self._evaluate_batches(self._placed(state), batches)
 
     def predict(self, state: TrainState | Mapping[str, Any], x: Any, *, batch_size: int | None = None) -> PyTree:
         """The graph's outputs for data, as NumPy arrays in the outputs' arrangement.
@@ -269,15 +274,20 @@ class Trainer:
             state: a TrainState, or variables as `graph.apply` takes them.
             x: arrays, or an iterable of batches of inputs.
         """
-        variables, parts = self._placed(state), []
-        for batch in self._batches(x, None, None, batch_size or 32):
-            present = batch.targets.present
-            real = slice(None) if present is None else fetched(present)
-            outputs = self._predict(variables, self._device_inputs(batch))
-            parts.append(jax.tree.map(lambda leaf, rows=real: fetched(leaf)[rows], outputs))
+        with peers_watched(self.peers):
+            parts = list(self._predictions(state, x, batch_size or 32))
         if not parts:
             raise GraphValueError("There was no batch to predict.", fix=_AGAIN)
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    def _predictions(self, state: TrainState | Mapping[str, Any], x: Any, batch_size: int) -> Iterator[PyTree]:
+        """Batch after batch, those of real rows."""
+        variables = self._placed(state)
+        for batch in self._batches(x, None, None, batch_size):
+            present = batch.targets.present
+            real = slice(None) if present is None else fetched(present)
+            outputs = self._predict(variables, self.execution.alone(self._device_inputs(batch)))
+            yield jax.tree.map(lambda leaf, rows=real: fetched(leaf)[rows], outputs)
 
     def _train_on(self, state: TrainState, sums: PyTree, batches: Sequence[Batch]) -> Any:
         """A step for each of some batches, which are cast already, in one compiled call."""
@@ -296,12 +306,14 @@ class Trainer:
     def _placed(self, state: TrainState | Mapping[str, Any]) -> Mapping[str, Any]:
         """Variables where steps read them."""
         variables = state.variables if isinstance(state, TrainState) else state
-        return self.execution.place_whole(variables) if not isinstance(state, TrainState) else variables
+        placed = self.execution.place_whole(variables) if not isinstance(state, TrainState) else variables
+        return self.execution.alone(placed)
 
     def _evaluate_batches(self, variables: Mapping[str, Any], batches: Iterable[Batch]) -> dict[str, float]:
-        sums, batch = self._empty(), None
+        sums, batch = self.execution.alone(self._empty()), None
+        variables = self.execution.alone(variables)
         for batch in batches:
-            sums = self._evaluate(variables, sums, batch)
+            sums = self._evaluate(variables, sums, self.execution.alone(batch))
         if batch is None:
             raise GraphValueError("There was no batch to evaluate.", fix=_AGAIN)
         return self._numbers(self._logs(sums))
@@ -336,10 +348,12 @@ class Trainer:
             return None
         if isinstance(data, Arrays):
             return Validation(_shown(data), self._held_out(data, batch_size, steps), every)
-        x, y, weight = unpack(data) if isinstance(data, tuple) else (data, None, None)
+        is_one = isinstance(data, tuple) or is_in_memory(data)
+        x, y, weight = unpack_batch(self.graph, data) if is_one else (data, None, None)
         if is_in_memory(x):
             arrays = arrays_of(self.graph, x, y, weight)
-            return Validation(data, self._held_out(arrays, batch_size, steps), every)
+            shown = data if isinstance(data, tuple) else (x, y, weight)
+            return Validation(shown, self._held_out(arrays, batch_size, steps), every)
         return Validation(data, lambda: self._batches(x, y, weight, batch_size, steps), every)
 
     def _held_out(self, data: Arrays, batch_size: int, steps: int | None) -> Callable[[], Iterator[Batch]]:

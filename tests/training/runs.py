@@ -51,3 +51,9 @@ def trainer_of(graph, optimizer="adam", **options):
     """A trainer of a classifier."""
     options = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]} | options
     return jg.Trainer(graph, optimizer, **options)
+
+
+def watchers():
+    """Callbacks that change a run by its numbers, and put new arrays into its state."""
+    stopping = jg.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
+    return [jg.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=10.0), stopping]

@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as linen
 import jax
 import numpy as np
 import optax
@@ -155,9 +156,18 @@ def test_arguments_that_do_not_fit(options, text):  # oracle: the message
         trainer_of(classifier(), **options)
 
 
-def test_a_loop_over_convolutions_is_refused():  # oracle: SPEED.md, the message
+CONVOLVING = {
+    "layer": lambda: layers.Conv2D(1, 3),
+    "within another": lambda: layers.TimeDistributed(layers.Conv1D(1, 3)),
+    "graph": lambda: jg.models.residual_block((4, 4, 1)),
+    "module": lambda: jg.layer(linen.Sequential([linen.Conv(1, (3, 3))])),
+}
+
+
+@pytest.mark.parametrize("layer", CONVOLVING)
+def test_a_loop_over_convolutions_is_refused(layer):  # oracle: SPEED.md, the message
     x = jg.Input((4, 4, 1))
-    graph = jg.Graph(x, layers.Flatten()(layers.Conv2D(1, 3)(x)))
+    graph = jg.Graph(x, layers.Flatten()(CONVOLVING[layer]()(x)))
     with pytest.raises(jg.GraphValueError, match="XLA on a CPU runs convolutions"):
         jg.Trainer(graph, "sgd", "mse", steps_per_call=4)
 

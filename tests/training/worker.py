@@ -1,8 +1,9 @@
 """One process of several that train together; its task comes as JSON. Started by several.py.
 
 A task: coordinator, processes, process (left out: found by itself); out, where numbers go; rules ("fsdp" or "tensor"),
-mesh (axes) and strategy; stream, for batches from a function instead of arrays; resume, a directory; epochs; and
-end, {"process", "step", "signal"}: which process ends itself, when and how.
+mesh (axes) and strategy; trainer, more of its arguments; stream, for batches from a function instead of arrays; resume,
+a directory; tensorboard, to log histograms; and end, {"process", "step", "signal"}: which process ends itself, when
+and how.
 """
 
 import json
@@ -15,7 +16,7 @@ import numpy as np
 
 import jaxgraphs as jg
 from jaxgraphs.training import feeding
-from tests.training.runs import classifier, rows, trainer_of
+from tests.training.runs import classifier, rows, trainer_of, watchers
 
 X, Y = rows(22)
 RULES = {"fsdp": jg.sharding.fully_sharded, "tensor": jg.sharding.tensor_parallel}
@@ -35,10 +36,11 @@ class Ends(jg.callbacks.Callback):
 
 def options_of(task):
     """The trainer's arguments."""
+    more = task.get("trainer", {})
     if "strategy" in task:
-        return {"strategy": task["strategy"]}
+        return {"strategy": task["strategy"]} | more
     rules = {"sharding_rules": RULES[task["rules"]]()} if "rules" in task else {}
-    return {"mesh": jg.sharding.make_mesh(**task.get("mesh", {}))} | rules
+    return {"mesh": jg.sharding.make_mesh(**task.get("mesh", {}))} | rules | more
 
 
 def data_of(task):
@@ -53,7 +55,14 @@ def data_of(task):
 def fit_options(task):
     """The arguments of `fit` that the task says, beside data and callbacks."""
     resume = jg.Checkpoints(task["resume"], every_steps=2) if "resume" in task else None
-    return {"epochs": task.get("epochs", 3), "validation_data": (X[:7], Y[:7]), "resume": resume}
+    return {"epochs": 3, "validation_data": (X[:7], Y[:7]), "resume": resume}
+
+
+def writers(task):
+    """Callbacks that write files."""
+    more = [jg.callbacks.TensorBoard(f"{task['out']}.logs", histogram_freq=1)] if task.get("tensorboard") else []
+    model = jg.callbacks.ModelCheckpoint(f"{task['out']}.safetensors")
+    return [jg.callbacks.CSVLogger(f"{task['out']}.csv"), model, *more]
 
 
 def counted(read):
@@ -69,18 +78,13 @@ def counted(read):
 
 def main(task):
     """Joins, trains, evaluates and predicts, and writes the numbers."""
-    jg.sharding.initialize(*(task.get(name) for name in ("coordinator", "processes", "process")), silence=10)
+    jg.sharding.initialize(*(task.get(name) for name in ("coordinator", "processes", "process")), silence=20)
     read = []
     counted(read)
     trainer = trainer_of(classifier(normalised=True, dropout=task.get("dropout", 0.25)), "adam", **options_of(task))
-    writers = [jg.callbacks.CSVLogger(f"{task['out']}.csv"), jg.callbacks.ModelCheckpoint(f"{task['out']}.safetensors")]
-    state, history = trainer.fit(
-        trainer.init(jax.random.key(0)),
-        **data_of(task),
-        verbose=2,
-        callbacks=[Ends(task), *writers],
-        **fit_options(task),
-    )
+    callbacks = [Ends(task), *watchers(), *writers(task)]
+    options = {"verbose": 2, "callbacks": callbacks, **fit_options(task)}
+    state, history = trainer.fit(trainer.init(jax.random.key(0)), **data_of(task), **options)
     results = {"history": history.history, "read": sum(read)}
     results["logs"] = trainer.evaluate(state, X, Y, batch_size=9)
     results["predictions"] = trainer.predict(state, X, batch_size=9).tolist()
