@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -25,7 +25,7 @@ _SETTINGS = {
 }
 
 
-def ahead(items: Iterator[Item], depth: int) -> Iterator[Item]:
+def ahead(items: Iterator[Item], depth: int) -> Generator[Item, None, None]:
     """The same items in the same order, of which up to `depth` are made ready by a thread before they are asked for.
 
     An error of the source is raised where its item would be. Closing what this gives ends the thread; the source has

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding
 
 from jaxgraphs.errors import GraphError, GraphValueError
 
@@ -116,7 +116,7 @@ def is_global(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array) and not leaf.is_fully_addressable
 
 
-def put(leaf: Any, sharding: NamedSharding) -> jax.Array:
+def put(leaf: Any, sharding: Sharding) -> jax.Array:
     """An array laid out over devices; over those of several processes, each of which has the whole of it."""
     if sharding.is_fully_addressable or is_global(leaf):
         return jax.device_put(leaf, sharding)
@@ -195,7 +195,7 @@ class Peers:
         Waiting for now's would hold up the devices at every step.
         """
         before, self._told = self._told, self._sent([int(flag) for flag in flags])
-        return tuple(np.asarray(before).any(0).tolist()) if before is not None else (False,) * len(flags)
+        return (False,) * len(flags) if before is None else tuple(bool(row) for row in np.asarray(before).max(0))
 
     def agree(self, problem: GraphError | None) -> None:
         """Lets all processes go on, or none.

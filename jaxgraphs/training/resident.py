@@ -47,7 +47,7 @@ class Resident:
         *,
         can_pad: bool = True,
         first: int = 0,
-        share: None = None,
+        share: Any = None,
     ) -> Iterator[Batch]:
         """The batches that `Arrays.batches` gives, to the last bit, gathered on the device."""
         count = -(-self.size // batch_size)

@@ -253,7 +253,7 @@ def _joined(leaf: Any, share: Share, rows: NamedSharding) -> jax.Array:
     """The array of all processes' rows, of which `leaf` are this one's."""
     each = len(leaf) // len(share.held)
 
-    def block(index: tuple[slice, ...]) -> Any:
+    def block(index: Any) -> Any:
         first = share.held.index((index[0].start or 0) // each) * each
         return leaf[first : first + each]
 
