@@ -38,6 +38,7 @@ from jaxgraphs.io.keras.operations import (
     with_constants,
     without_none,
 )
+from jaxgraphs.io.keras.shapes import computed, settled
 from jaxgraphs.io.keras.unknown import Unknowns
 from jaxgraphs.io.keras.values import Values, plain, policy_name
 from jaxgraphs.layers.attention import AdditiveAttention, Attention
@@ -398,6 +399,11 @@ class _Calls:
         if layer is None:
             raise GraphValueError("An input of the Keras model is called.", where=place)
         args, kwargs = (_plain_call(fill(part, tensors)) for part in (call.args, dict(call.kwargs)))
+        if isinstance(layer, Operation):
+            function = config.config.get("function")
+            if (sizes := computed(function, args, kwargs)) is not None:
+                return [sizes]
+            args, kwargs = settled(function, args, kwargs, place)
         args, kwargs = arranged(layer, tuple(args), kwargs)
         _check_read(layer, self.readers.values(), place)
         _check_unrolled(layer, args, place)

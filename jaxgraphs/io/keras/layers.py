@@ -35,7 +35,8 @@ _SILENT = frozenset(
         *("implementation", "consume_less", "time_major", "ragged", "sparse", "fused", "use_cudnn", "flash_attention"),
         *("renorm_clipping", "renorm_momentum", "synchronized", "mode", "quantization_config", "autocast", "states"),
         *("registered_name", "module", "shared_object_id", "build_config", "lora_rank", "lora_alpha"),
-        *("supports_masking", "bounding_box_format", "forget_bias_init", "create_input_layer"),
+        *("supports_masking", "bounding_box_format", "forget_bias_init", "create_input_layer", "rng_type"),
+        *("query_shape", "key_shape", "value_shape"),
     )
 )
 _EMPTY: tuple[Any, ...] = (None, False, [], {}, "", 0, 0.0)
@@ -145,9 +146,10 @@ def _defaults(builder: Builder, kind: str, config: Mapping[str, Any]) -> dict[st
         said["axis"] = axis[0]
     if kind == "Normalization" and (said.get("mean") is None or said.get("variance") is None):
         said = {name: value for name, value in said.items() if name not in ("mean", "variance")}
-    if kind in ("Conv2DTranspose", "Conv3DTranspose"):
-        # Keras 1 gave the shape of the output, which follows from the rest.
-        said.pop("output_shape", None)
+    if kind in ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"):
+        # Keras 1 gave the shape of the output, which follows from the rest; tf.keras has groups, of which there is one.
+        unsaid = {"output_shape": said.get("output_shape"), "groups": 1}
+        said = {name: value for name, value in said.items() if name not in unsaid or value != unsaid[name]}
     if kind == "ReLU" and said.get("negative_slope") is None:
         said.pop("negative_slope", None)
     return said

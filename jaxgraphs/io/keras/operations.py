@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxgraphs.errors import GraphValueError
 from jaxgraphs.io.keras import ops_arrays, ops_networks
 from jaxgraphs.io.keras.ops_arrays import ARRAYS
 from jaxgraphs.io.keras.ops_common import Function, check_sizes
@@ -379,10 +380,10 @@ _ARGUMENTS: Mapping[str, str] = {
     "a": "x",
     "input_tensor": "x",
 }
-_SECONDS: Mapping[str, tuple[str, str]] = dict.fromkeys((*_BINARY, "Matmul"), ("x", "y"))
+_SECONDS = frozenset((*_BINARY, *ops_arrays.TWO, "Matmul", "SquaredDifference"))
 _RENAMED: Mapping[str, Mapping[str, str]] = {
     "Reshape": {"shape": "newshape"},
-    "Transpose": {"perm": "axes"},
+    "Transpose": {"perm": "axes", "conjugate": ""},
     "Clip": {"clip_value_min": "x_min", "clip_value_max": "x_max", "t": "x"},
     "Tile": {"multiples": "repeats"},
     "Pad": {"paddings": "pad_width", "tensor": "x"},
@@ -394,7 +395,8 @@ _RENAMED: Mapping[str, Mapping[str, str]] = {
     "Split": {"value": "x", "num_or_size_splits": "indices_or_sections"},
     "Slice": {"input_": "inputs", "begin": "start_indices", "size": "shape"},
     "Sort": {"values": "x"},
-    "Argsort": {"values": "x", "stable": ""},
+    "Argsort": {"values": "x"},
+    "Tensordot": {"a": "x1", "b": "x2"},
 }
 
 
@@ -457,7 +459,8 @@ _AS_TENSORFLOW: Mapping[str, Function] = {
     "image.resize": resize_as_tensorflow,
     **dict.fromkeys(("nn.max_pool", "nn.max_pool2d", "compat.v1.nn.max_pool"), _pooled(max_pool)),
     **dict.fromkeys(("nn.avg_pool", "nn.avg_pool2d", "compat.v1.nn.avg_pool"), _pooled(average_pool)),
-    **dict.fromkeys(("norm", "linalg.norm"), _tf_norm),
+    **dict.fromkeys(("norm", "linalg.norm", "compat.v1.norm"), _tf_norm),
+    **dict.fromkeys(("shape", "compat.v1.shape"), lambda input, out_type=None, name=None: jnp.asarray(input.shape)),
     "image.flip_left_right": lambda image: jnp.flip(image, -2),
     "image.flip_up_down": lambda image: jnp.flip(image, -3),
     "linalg.matrix_transpose": lambda a, name=None: jnp.swapaxes(a, -1, -2),
@@ -468,7 +471,7 @@ _AS_TENSORFLOW: Mapping[str, Function] = {
 
 def call_as_tensorflow(function: Function, known: str, *args: Any, **kwargs: Any) -> Any:
     """Calls `function` with TensorFlow's argument names brought to ours."""
-    given = {key: value for key, value in kwargs.items() if key != "name" and value is not None}
+    given = {key: value for key, value in kwargs.items() if key not in ("name", "stable") and value is not None}
     if known in _SECONDS or known == "Where":
         named = [given.pop(key) for key in ("condition", "x", "y", "a", "b", "x1", "x2") if key in given]
         options = {key: value for key, value in given.items() if key.startswith("transpose") and value}
@@ -476,10 +479,12 @@ def call_as_tensorflow(function: Function, known: str, *args: Any, **kwargs: Any
         if known == "Matmul":
             pairs = zip(("transpose_a", "transpose_b"), operands, strict=True)
             operands = [jnp.swapaxes(x, -1, -2) if key in options else x for key, x in pairs]
-        return function(*operands)
+        return function(*map(_constant, operands))
     names = {**_ARGUMENTS, **_RENAMED.get(known, {})}
-    renamed = {names.get(key, key): value for key, value in given.items()}
-    renamed.pop("", None)
+    if unread := {key: value for key, value in given.items() if names.get(key) == "" and value}:
+        raise GraphValueError("A function of TensorFlow has an argument that is not known here.", received=str(unread))
+    renamed = {names.get(key, key): value for key, value in given.items() if names.get(key) != ""}
+    renamed |= {key: _constant(renamed[key]) for key in ("x1", "x2") if key in renamed}
     if known == "Cast" and "dtype" in renamed:
         renamed["dtype"] = policy_name(renamed["dtype"])
     if known == "Split" and isinstance(renamed.get("indices_or_sections"), (list, tuple)):
@@ -518,11 +523,11 @@ def call_between(function: Function, constants: Mapping[int, Any], *tensors: Any
 
 
 def _constant(value: Any) -> Any:
-    return (
-        np.asarray(value, np.float32)
-        if isinstance(value, list) and any(isinstance(item, float) for item in value)
-        else value
-    )
+    """A constant tensor, which files have as nested lists of numbers."""
+    if not isinstance(value, list):
+        return value
+    array = np.asarray(value)
+    return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
 FUNCTIONS: Mapping[str, Function] = {

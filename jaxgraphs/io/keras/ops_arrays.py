@@ -215,7 +215,7 @@ def _sequences(x: Any, sequence_length: int, sequence_stride: int) -> Any:
     return jnp.take(x, starts + jnp.arange(sequence_length)[None, :], axis=-1)
 
 
-_TWO: Mapping[str, Function] = {
+TWO: Mapping[str, Function] = {
     **{"Fmax": jnp.fmax, "Fmin": jnp.fmin, "Fmod": jnp.fmod, "Heaviside": jnp.heaviside, "Gcd": jnp.gcd},
     **{"Lcm": jnp.lcm, "Ldexp": jnp.ldexp, "Nextafter": jnp.nextafter, "Logaddexp2": jnp.logaddexp2},
     **{"BitwiseAnd": jnp.bitwise_and, "BitwiseOr": jnp.bitwise_or, "BitwiseXor": jnp.bitwise_xor},
@@ -224,6 +224,7 @@ _TWO: Mapping[str, Function] = {
     **{"DivideNoNan": _divide_no_nan, "CDist": _cdist, "Isclose": jnp.isclose, "AllClose": jnp.allclose},
     **{"IsIn": jnp.isin, "Append": jnp.append, "Correlate": jnp.correlate},
 }
+"""The functions of two tensors among them."""
 _ONE: Mapping[str, Function] = {
     **{"Fabs": jnp.abs, "BitwiseInvert": jnp.bitwise_not, "BitwiseNot": jnp.bitwise_not, "Conj": jnp.conj},
     **{"Imag": jnp.imag, "Angle": jnp.angle, "Isneginf": jnp.isneginf, "Isposinf": jnp.isposinf},
@@ -241,7 +242,7 @@ _NAN: Mapping[str, Function] = {
 }
 
 ARRAYS: Mapping[str, Function] = {
-    **{name: lenient(function) for name, function in (_TWO | _ONE).items()},
+    **{name: lenient(function) for name, function in (TWO | _ONE).items()},
     **{name: _floating(function) for name, function in _FLOATING.items()},
     **{name: _reduced(function) for name, function in _NAN.items()},
     **{name: _extreme(function) for name, function in (("Max", jnp.max), ("Min", jnp.min))},

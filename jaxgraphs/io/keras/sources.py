@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,11 +54,11 @@ class FileSource:
         return found
 
     def _real(self, path: str) -> str:
-        return (
-            path
-            if self._container == "layers"
-            else path.replace("layers/", f"{self._container}/").replace("/layers", f"/{self._container}")
-        )
+        if self._container != "layers":
+            path = path.replace("layers/", f"{self._container}/").replace("/layers", f"/{self._container}")
+        # tf.keras names the parts of an attention by its private attributes.
+        private = re.sub(r"/(\w+_dense)/vars", r"/_\1/vars", path)
+        return path if private == path or self.store.group(path.rsplit("/", 1)[0]) is not None else private
 
 
 class LiveSource:

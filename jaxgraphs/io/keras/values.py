@@ -95,19 +95,20 @@ class Values:
         name, config = named(value)
         if name is None:
             return None
-        name = _INITIALIZERS.get(name, snake_case(name))
+        given, name = name, _INITIALIZERS.get(name, snake_case(name))
         config = {
             key: item
             for key, item in config.items()
             if key not in ("seed", "dtype", "input_axes", "output_axes", "partitioned")
         }
-        if name in self.unknowns.custom:
-            return self.unknowns.custom[name]
+        custom = next((self.unknowns.custom[key] for key in (given, name) if key in self.unknowns.custom), None)
+        if custom is not None:
+            return custom
         try:
             return make(name, **{key: plain(item) for key, item in config.items()})
         except GraphError:
             return self.unknowns.find(
-                place, name, what=f"the initializer {name!r}", hint="lambda key, shape, dtype: ..."
+                place, given, what=f"the initializer {given!r}", hint="lambda key, shape, dtype: ..."
             )
 
     def regularizer(self, value: Any, place: str) -> Any:
@@ -197,6 +198,9 @@ def named(value: Any) -> tuple[str | None, Mapping[str, Any]]:
                 for key, item in value.items()
                 if key not in ("name", "class_name", "config", "module", "registered_name")
             }
+        # tf.keras writes a lambda's code and nothing else.
+        if isinstance(value.get("value"), list):
+            return "<lambda>", {}
     return repr(value)[:80], {}
 
 

@@ -130,7 +130,7 @@ def networks(x):
     yield from (ops.conv(x, K, 2, "same"), ops.conv(x, K[:, :, :, :2], dilation_rate=2))
     yield from (ops.depthwise_conv(x, depth),)
     yield from (ops.conv_transpose(x, K.swapaxes(2, 3), 2, "same"),)
-    yield from (ops.max_pool(x, 2), ops.average_pool(x, (3, 2), 1, "same"), ops.adaptive_average_pool(x, (2, 2)))
+    yield from (ops.max_pool(x, 2, 2), ops.average_pool(x, (3, 2), 1, "same"), ops.adaptive_average_pool(x, (2, 2)))
     yield from (ops.adaptive_max_pool(x, (2, 3)), ops.batch_normalization(x, VECTOR, VECTOR, -1, VECTOR, VECTOR, 0.1))
     yield from (ops.layer_normalization(x, VECTOR, VECTOR), ops.rms_normalization(x, VECTOR))
     yield from (ops.depth_to_space(x, 2),)

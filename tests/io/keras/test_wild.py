@@ -1,0 +1,171 @@
+"""Files as they are met: what repositories of Keras 2 and tf.keras recorded, written by hand as those wrote it."""
+
+import jax
+import numpy as np
+import pytest
+from keras import layers as L
+from keras import ops
+
+from jaxgraphs.errors import GraphError
+from jaxgraphs.io.keras.read import from_keras
+from jaxgraphs.layers.base import Layer, Weight, describes
+from jaxgraphs.layers.initializers import make
+from tests.io.keras.files import old_weights, whole
+from tests.io.keras.test_legacy import entry, functional, layer, normal
+from tests.oracle import assert_close, keras_rules
+
+CODE = ["4wEAAAAAAAAA", None, None]
+VALUES = {"kernel:0": normal(3, 3, 4, 4), "bias:0": normal(4)}
+
+
+def chain(shape, *layers, **arrays):
+    """Layers one after another, each (class, name, config), with their arrays by name."""
+    listed, before = [entry("x", *shape)], "x"
+    for kind, name, config in layers:
+        listed.append(layer(kind, name, [(before, 0, 0)], **config))
+        before = name
+    weights = {name: {f"{name}/{key}": value for key, value in of.items()} for name, of in arrays.items()}
+    return whole(functional(listed, ["x"], [before]), old_weights(weights), "2.2.4")
+
+
+def test_mobilenet():  # oracle: Keras 3
+    """keras-applications 1.0: relu6 and DepthwiseConv2D as custom objects of the loading code."""
+    depth = normal(3, 3, 4, 1)
+    plain = {"kernel_initializer": {"class_name": "VarianceScaling", "config": {"scale": 1.0, "mode": "fan_avg"}}}
+    config = {"kernel_size": [3, 3], "padding": "same", "use_bias": False, "depth_multiplier": 1, "filters": None}
+    data = chain(
+        (6, 6, 4),
+        ("DepthwiseConv2D", "dw", {**config, "depthwise_initializer": plain["kernel_initializer"], **plain}),
+        ("Activation", "relu", {"activation": "relu6"}),
+        ("GlobalAveragePooling2D", "pool", {}),
+        ("Reshape", "top", {"target_shape": [1, 1, 4]}),
+        dw={"depthwise_kernel:0": depth},
+    )
+    pictures = 5.0 * normal(2, 6, 6, 4, seed=1)
+    graph, variables = from_keras(data, {"relu6": jax.nn.relu6})
+    with keras_rules():
+        y = ops.relu6(ops.depthwise_conv(pictures, depth, padding="same"))
+        assert_close(graph.apply(variables, pictures), ops.mean(y, (1, 2))[:, None, None], 1e-5)
+    assert from_keras(data)[0].count_params() == 36
+
+
+def test_yolo_and_facenet():  # oracle: Keras 3
+    """Lambdas: a function of the code's own by its name, and code; both are asked for together."""
+    space = {"function": "space_to_depth_x2", "function_type": "function", "arguments": {}, "output_shape": None}
+    scale = {"function": CODE, "function_type": "lambda", "arguments": {"scale": 0.17}}
+    data = chain((4, 4, 2), ("Lambda", "space", space), ("Lambda", "scaled", scale))
+    with pytest.raises(GraphError) as caught:
+        from_keras(data)
+    assert "'space': lambda x: ..., 'scaled': lambda x: ..." in str(caught.value)
+    custom = {"space_to_depth_x2": _space, "scaled": _scaled}
+    graph, variables = from_keras(data, custom)
+    x = normal(2, 4, 4, 2)
+    with keras_rules():
+        assert_close(graph.apply(variables, x), ops.space_to_depth(x, 2) * 0.17, 1e-6)
+
+
+def _space(x):
+    batch, height, width, depth = x.shape
+    blocks = x.reshape(batch, height // 2, 2, width // 2, 2, depth).transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(batch, height // 2, width // 2, 4 * depth)
+
+
+def _scaled(x, scale):
+    return x * scale
+
+
+@describes
+class L2Normalization(Layer):
+    """SSD's: each pixel's channels to unit length, times a learned scale."""
+
+    gamma_init: float = 20.0
+    axis: int = 3
+
+    def weights(self, spec, **_):
+        return {"gamma": Weight((spec.dims[-1],), make("ones"))}
+
+    def call(self, weights, x, *, context):
+        length = jax.numpy.sqrt(jax.numpy.sum(x * x, self.axis, keepdims=True))
+        return x / length * weights["gamma"].reshape(1, 1, 1, -1)
+
+
+def test_ssd():  # oracle: Keras 3, and the message
+    """A layer of the code's own, with an array of its own."""
+    config = ("L2Normalization", "norm", {"gamma_init": 20.0, "axis": 3})
+    data = chain((5, 5, 4), config, norm={"gamma_20:0": normal(4)})
+    with pytest.raises(GraphError, match=r"custom_objects=\{'L2Normalization': L2Normalization\}"):
+        from_keras(data)
+    graph, variables = from_keras(data, {"L2Normalization": L2Normalization})
+    x = normal(2, 5, 5, 4, seed=1)
+    with keras_rules():
+        assert_close(graph.apply(variables, x), ops.normalize(x, axis=3) * normal(4), 1e-5)
+
+
+def test_retinanet():  # oracle: the message: every place at once
+    data = chain(
+        (8, 8, 4),
+        (
+            "Conv2D",
+            "p5",
+            {"filters": 4, "kernel_size": [3, 3], "kernel_initializer": {"class_name": "PriorProbability"}},
+        ),
+        ("UpsampleLike", "p5_upsampled", {}),
+        ("Anchors", "anchors_0", {"size": 32, "stride": 8}),
+        ("RegressBoxes", "boxes", {"mean": [0, 0], "std": [1, 1]}),
+        p5=VALUES,
+    )
+    with pytest.raises(GraphError) as caught:
+        from_keras(data)
+    for name in ("'PriorProbability'", "'UpsampleLike': UpsampleLike", "'Anchors': Anchors", "'RegressBoxes'"):
+        assert name in str(caught.value)
+
+
+def test_unet_of_tf_keras():  # oracle: Keras 3
+    """What tf.keras adds to configurations, and sizes that it records as tensors."""
+    up = {"filters": 4, "kernel_size": [2, 2], "strides": [2, 2], "padding": "same", "groups": 1, "dtype": "float32"}
+    shape = layer(
+        "TFOpLambda", "shape", [("up", 0, 0, {"out_type": "int32", "name": None})], function="compat.v1.shape"
+    )
+    batch = layer("SlicingOpLambda", "batch", [("shape", 0, 0, {"slice_spec": 0})], function="__operators__.getitem")
+    flat = layer("TFOpLambda", "flat", [("up", 0, 0, {"shape": [["batch", 0, 0], -1]})], function="reshape")
+    for item in (shape, batch, flat):
+        item["inbound_nodes"] = item["inbound_nodes"][0]
+    dense = {"units": 2, "activation": {"value": CODE}}
+    layers = [
+        entry("x", 4, 4, 3),
+        layer("RandomFlip", "flip", [("x", 0, 0, {})], mode="horizontal", rng_type="stateful", seed=None),
+        layer("Conv2DTranspose", "up", [("flip", 0, 0, {})], **up),
+        *(shape, batch, flat),
+        layer("Reshape", "row", [("flat", 0, 0, {})], target_shape=[256]),
+        layer("Dense", "end", [("row", 0, 0, {})], **dense),
+    ]
+    kernel, table = normal(2, 2, 4, 3), normal(256, 2)
+    weights = old_weights(
+        {"up": {"kernel": kernel, "bias": normal(4)}, "end": {"kernel": table, "bias": normal(2, seed=1)}}
+    )
+    data = whole(functional(layers, ["x"], ["end"], "Functional"), weights)
+    graph, variables = from_keras(data, {"<lambda>": lambda x: x * x})
+    x, y = normal(3, 4, 4, 3, seed=2), L.Conv2DTranspose(4, 2, 2, "same")
+    with keras_rules():
+        y.build((None, 4, 4, 3))
+        y.set_weights([kernel, normal(4)])
+        expected = ops.square(ops.matmul(ops.reshape(y(x), (3, 256)), table) + normal(2, seed=1))
+        assert_close(graph.apply(variables, x), expected, 1e-5)
+
+
+def test_an_open_size_that_a_call_needs():  # oracle: the message
+    shape = layer("TFOpLambda", "shape", [("x", 0, 0, {"name": None})], function="compat.v1.shape")
+    batch = layer("SlicingOpLambda", "batch", [("shape", 0, 0, {"slice_spec": 0})], function="__operators__.getitem")
+    tiled = layer("TFOpLambda", "tiled", [("x", 0, 0, {"multiples": [["batch", 0, 0], 1]})], function="tile")
+    for item in (shape, batch, tiled):
+        item["inbound_nodes"] = item["inbound_nodes"][0]
+    data = whole(functional([entry("x", 4), shape, batch, tiled], ["x"], ["tiled"], "Functional"), old_weights({}))
+    with pytest.raises(GraphError, match="needs the number of a size that is left open"):
+        from_keras(data)
+
+
+def test_what_a_graph_passes_on_is_said():  # oracle: the warning
+    data = chain((4, 4, 3), ("RandomHue", "hue", {"factor": 0.2}), ("Flatten", "flat", {}))
+    with pytest.warns(UserWarning, match=r"hue \(RandomHue\)"):
+        graph, variables = from_keras(data)
+    np.testing.assert_array_equal(graph.apply(variables, normal(2, 4, 4, 3)), normal(2, 4, 4, 3).reshape(2, -1))
