@@ -64,7 +64,6 @@ def linen(workload: Workload, precision: str) -> tuple[Step, Callable[[], int | 
             jnp.mean(peer._LOSSES[name](output.astype("float32"), target)) for name, output, target in terms
         ), new
 
-    @jax.jit
     def train(state: Any, x: Any, y: Any) -> Any:
         params, stats, moments = state
         (value, new), gradients = jax.value_and_grad(loss, has_aux=True)(params, stats, x, y)
@@ -73,11 +72,11 @@ def linen(workload: Workload, precision: str) -> tuple[Step, Callable[[], int | 
 
     variables = jax.jit(lambda key: model.init(key, x, train=False))(jax.random.key(0))
     state = (variables["params"], variables.get("batch_stats", {}), optimizer.init(variables["params"]))
-    train = jax.jit(train, donate_argnums=0)
+    compiled = jax.jit(train, donate_argnums=0)
 
     def step() -> float:
         nonlocal state
-        state, value = train(state, x, y)
+        state, value = compiled(state, x, y)
         return float(value)
 
     return step, _peak_of_jax

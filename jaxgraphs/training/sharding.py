@@ -235,6 +235,12 @@ def make_layout(mesh: Any, rules: Any, params: PyTree) -> Layout:
         raise GraphTypeError(
             "`mesh` is a mesh of devices.", received=repr(mesh), fix="jg.sharding.make_mesh() has all devices"
         )
+    if all(device.process_index != jax.process_index() for device in mesh.devices.flat):
+        raise GraphValueError(
+            "`mesh` has no device of this process.",
+            received=f"devices of other processes; this is process {jax.process_index()}",
+            fix="jg.sharding.make_mesh() has the devices of all, make_mesh(jax.local_devices()) those of this one",
+        )
     rules = data_parallel() if rules is None else rules
     if not isinstance(rules, Mapping):
         raise GraphTypeError(
