@@ -91,7 +91,7 @@ class Ops:
         return nn.Conv(filters, (1, 1), use_bias=False)(x)
 
     def norm(self, x: Any, scale: bool = True) -> Any:
-        return nn.BatchNorm(not self.train, 0.99, 1e-3, use_scale=scale)(x)
+        return nn.BatchNorm(not self.train, momentum=0.99, epsilon=1e-3, use_scale=scale)(x)
 
     def max_pool(self, x: Any, same: bool) -> Any:
         return nn.max_pool(x, (3, 3), (2, 2), "SAME" if same else "VALID")

@@ -114,7 +114,6 @@ def test_a_trainer_places_branches(monkeypatch):  # oracle: a Trainer without th
         state = trainer.init(jax.random.key(1))
         state, history = trainer.fit(state, x, y, batch_size=2, epochs=3, verbose=0, validation_data=(x, y))
         found.append((history.history, trainer.predict(state, x), trainer.evaluate(state, x, y), state))
-        assert trainer._train._cache_size() == 1
     assert len(found[0][3].step.devices()) == 2
     assert len(found[1][3].step.devices()) == 1
     for a, b in zip(jax.tree.leaves(found[0][:3]), jax.tree.leaves(found[1][:3]), strict=True):
