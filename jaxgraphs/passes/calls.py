@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -93,6 +93,12 @@ def _rewrite_level(graph: Graph, path: Path, rule: Rule, rewritten: Mapping[Path
         is_changed |= any(a is not b and a != b for a, b in zip(new, node.tensors, strict=True))
         tensors.update(zip(node.tensors, new, strict=True))
     return arranged_as(graph, tensors, layers) if is_changed else graph
+
+
+def layers_within(graph: Graph) -> Iterator[Any]:
+    """The layers of a graph and of those nested in it: a quick look at whether a pass has anything to do."""
+    for _, inner in graphs_within(graph):
+        yield from inner.layers
 
 
 def told_to_train(graph: Graph) -> frozenset[Path]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.paths import Path
 from jaxgraphs.passes.base import PassResult, Setting
-from jaxgraphs.passes.calls import Call, Rule, rewrite_calls
+from jaxgraphs.passes.calls import Call, Rule, layers_within, rewrite_calls
 from jaxgraphs.symbolic.node import OPERATORS, Operation, SymbolicTensor, is_symbolic
 
 
@@ -46,6 +46,8 @@ class FoldedConstants:
     def rewrite(self, graph: Graph, setting: Setting) -> PassResult:
         """The graph with fewer operators on floats."""
         notes: list[str] = []
+        if not any(_is_number_wise(layer) for layer in layers_within(graph)):
+            return PassResult(graph)
 
         def rule(inner: Graph, path: Path) -> Rule:
             # What the new graph's tensors come from, whatever chain of operators they were.
@@ -70,7 +72,7 @@ def _fold(call: Call, steps: dict[SymbolicTensor, _Step], notes: list[str]) -> S
     elif step.number != (1.0 if step.operator == "multiply" else 0.0):
         (made,) = call.kept()
         steps[made] = step
-        return None
+        return (made,)
     if step.number == (1.0 if step.operator == "multiply" else 0.0):
         if before is None or before.operator != step.operator:
             notes.append(f"{call.place!r} changes nothing")
@@ -81,12 +83,16 @@ def _fold(call: Call, steps: dict[SymbolicTensor, _Step], notes: list[str]) -> S
     return (made,)
 
 
+def _is_number_wise(layer: Any) -> bool:
+    """Whether a layer is one of the operators that are looked at."""
+    is_operator = isinstance(layer, Operation) and layer.function is OPERATORS.get(layer.default_name)
+    return is_operator and layer.default_name in ("multiply", "add", "subtract")
+
+
 def _step(call: Call) -> _Step | None:
     """The call as a product with a number or a sum with one, where it is that and changes no dtype or shape."""
     layer, (args, kwargs) = call.layer, call.args
-    if not isinstance(layer, Operation) or kwargs or len(args) != 2:
-        return None
-    if layer.function is not OPERATORS.get(layer.default_name):
+    if not _is_number_wise(layer) or kwargs or len(args) != 2:
         return None
     tensors = [arg for arg in args if is_symbolic(arg)]
     numbers = [arg for arg in args if type(arg) in (int, float)]

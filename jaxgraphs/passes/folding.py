@@ -25,7 +25,7 @@ from jaxgraphs.layers.separable import (
     SeparableConv2D,
 )
 from jaxgraphs.passes.base import Arrange, PassResult, Setting, Variables
-from jaxgraphs.passes.calls import Call, Rule, rewrite_calls, told_to_train
+from jaxgraphs.passes.calls import Call, Rule, layers_within, rewrite_calls, told_to_train
 from jaxgraphs.symbolic.node import Node, SymbolicTensor
 
 Arrays = Mapping[str, Array]
@@ -70,6 +70,8 @@ class FoldedNormalization:
 
     def rewrite(self, graph: Graph, setting: Setting) -> PassResult:
         """The graph without the normalisations that can be folded, and what makes its arrays."""
+        if not any(type(layer) is BatchNormalization for layer in layers_within(graph)):
+            return PassResult(graph)
         told = told_to_train(graph)
         folds = [fold for path, inner in graphs_within(graph) if path not in told for fold in _folds(inner, path)]
         if not folds:

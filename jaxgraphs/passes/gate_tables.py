@@ -18,7 +18,7 @@ from jaxgraphs.layers.core import Embedding
 from jaxgraphs.layers.recurrent import GRU, LSTM, Recurrent, SimpleRNN
 from jaxgraphs.layers.wrappers import Bidirectional
 from jaxgraphs.passes.base import PassResult, Setting
-from jaxgraphs.passes.calls import Call, Rule, rewrite_calls
+from jaxgraphs.passes.calls import Call, Rule, layers_within, rewrite_calls
 from jaxgraphs.passes.lowering import lowered
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import Node, PyTree, SymbolicTensor, is_symbolic
@@ -108,6 +108,8 @@ class GateTables:
     def rewrite(self, graph: Graph, setting: Setting) -> PassResult:
         """The graph whose recurrent layers look up what they read from embeddings."""
         notes: list[str] = []
+        if not any(type(layer) is Embedding for layer in layers_within(graph)):
+            return PassResult(graph)
 
         def rule(inner: Graph, path: Path) -> Rule:
             return _Level(inner, notes)

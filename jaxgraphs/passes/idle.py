@@ -19,7 +19,7 @@ from jaxgraphs.layers.noise import (
 )
 from jaxgraphs.layers.passing import Identity
 from jaxgraphs.passes.base import PassResult, Setting, listed
-from jaxgraphs.passes.calls import Call, Rule, rewrite_calls, told_to_train
+from jaxgraphs.passes.calls import Call, Rule, layers_within, rewrite_calls, told_to_train
 from jaxgraphs.symbolic.node import SymbolicTensor
 
 _DISTURBING = (
@@ -40,6 +40,8 @@ class IdleCalls:
 
     def rewrite(self, graph: Graph, setting: Setting) -> PassResult:
         """The graph without idle calls."""
+        if not any(_gives_back(layer, not setting.training) for layer in layers_within(graph)):
+            return PassResult(graph)
         told = told_to_train(graph)
         places: list[str] = []
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.paths import Path, graphs_within
 from jaxgraphs.passes.base import PassResult, Setting
 from jaxgraphs.passes.calls import Call, Rule, is_pure, rewrite_calls
 from jaxgraphs.symbolic.node import SymbolicTensor, is_symbolic
@@ -31,6 +31,8 @@ class Merging:
     def rewrite(self, graph: Graph, setting: Setting) -> PassResult:
         """The graph in which each pure call is made once."""
         notes: list[str] = []
+        if not any(_is_shared(inner) for _, inner in graphs_within(graph)):
+            return PassResult(graph)
 
         def rule(inner: Graph, path: Path) -> Rule:
             return _Level(setting.training, notes)
@@ -51,10 +53,16 @@ class _Level:
             return None
         if key not in self.seen:
             self.seen[key] = call.kept()
-        elif is_pure(call.node, training=self.training):
+            return self.seen[key]
+        if is_pure(call.node, training=self.training):
             self.notes.append(f"{call.place!r} is called twice on the same tensors: computed once")
             return self.seen[key]
         return None
+
+
+def _is_shared(graph: Graph) -> bool:
+    """Whether a layer is called more than once."""
+    return len(graph.layers) < sum(node.layer is not None for node in graph.nodes)
 
 
 def _key(call: Call) -> Any:

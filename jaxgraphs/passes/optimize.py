@@ -93,8 +93,8 @@ def optimize(graph: Graph, passes: Any = "all", setting: Setting | None = None) 
     >>> from jaxgraphs.symbolic.node import Input
     >>> x, layer = Input((4,)), Dense(3, name="y")
     >>> done = optimize(Graph(x, [layer(x), layer(x)]))
-    >>> len(done.graph.nodes), done.entries[0].notes
-    (2, ("'y' is called twice on the same tensors: computed once",))
+    >>> len(done.graph.nodes), [entry.notes for entry in done.entries if entry.notes]
+    (2, [("'y' is called twice on the same tensors: computed once",)])
     """
     setting = setting or Setting()
     entries: list[Entry] = []

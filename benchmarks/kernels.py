@@ -1,0 +1,144 @@
+"""The arithmetic that passes put in the place of XLA's, timed alone on a CPU beside what it replaces.
+
+Run as ``python -m benchmarks.kernels``. Each is the gradient of one layer's computation by all that it reads, forward
+part included; the two take turns.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgraphs.layers.convolve import convolve, depthwise_convolve
+from jaxgraphs.layers.pooling import average_pool, max_pool
+from jaxgraphs.passes.kernels.convolution import convolve_by_products
+from jaxgraphs.passes.kernels.depthwise import shifted_depthwise
+from jaxgraphs.passes.kernels.pointwise import pointwise_convolve
+from jaxgraphs.passes.kernels.pooling import shifted_max_pool, shifted_sum_pool
+
+Array = jax.Array
+
+
+class Case(NamedTuple):
+    """One computation, XLA's way and ours, on some arrays."""
+
+    title: str
+    theirs: Callable[..., Array]
+    ours: Callable[..., Array]
+    arrays: tuple[Array, ...]
+
+
+def cases() -> Iterator[Case]:
+    """The computations, at sizes of the chapter's graphs, Inception V3 and Xception."""
+    for image, window in CONVOLUTIONS:
+        yield _convolution(image, window)
+    for image, filters, stride in ((256, 128, 1), (256, 128, 2)):
+        yield _pointwise((32, 28, 28, image), filters, stride)
+    yield _depthwise((4, 19, 19, 728))
+    for image, size, stride in (((32, 28, 28, 128), 3, 2), ((32, 28, 28, 128), 2, 2), ((4, 35, 35, 192), 3, 1)):
+        yield from _pooling(image, size, stride)
+
+
+CONVOLUTIONS = (
+    ((32, 28, 28, 128), (3, 3, 128, 128)),
+    ((32, 14, 14, 256), (3, 3, 256, 128)),
+    ((4, 73, 73, 80), (3, 3, 80, 192)),
+    ((4, 35, 35, 96), (3, 3, 96, 96)),
+    ((4, 17, 17, 160), (7, 1, 160, 192)),
+    ((64, 100, 128), (5, 128, 256)),
+    # With few channels, or large windows, the pass leaves them alone.
+    ((4, 147, 147, 32), (3, 3, 32, 32)),
+    ((4, 35, 35, 48), (5, 5, 48, 64)),
+)
+
+
+def _numbers(*shape: int) -> Array:
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
+
+
+def _convolution(image: tuple[int, ...], window: tuple[int, ...]) -> Case:
+    ones = (1,) * (len(image) - 2)
+    options: dict[str, Any] = {"strides": ones, "padding": "same", "dilation": ones}
+    return Case(
+        f"convolution {_by(window[:-2])} of {_by(image)} to {window[-1]}",
+        lambda x, kernel: convolve(x, kernel, **options),
+        lambda x, kernel: convolve_by_products(x, kernel, **options),
+        (_numbers(*image), _numbers(*window)),
+    )
+
+
+def _pointwise(image: tuple[int, ...], filters: int, stride: int) -> Case:
+    strides = (stride, stride)
+    return Case(
+        f"convolution 1x1 of {_by(image)} to {filters}, stride {stride}",
+        lambda x, kernel: convolve(x, kernel, strides=strides, padding="same", dilation=(1, 1)),
+        lambda x, kernel: pointwise_convolve(x, kernel, strides=strides),
+        (_numbers(*image), _numbers(1, 1, image[-1], filters)),
+    )
+
+
+def _depthwise(image: tuple[int, ...]) -> Case:
+    options: dict[str, Any] = {"strides": (1, 1), "padding": "same", "dilation": (1, 1)}
+    return Case(
+        f"depthwise convolution 3x3 of {_by(image)}",
+        lambda x, kernel: depthwise_convolve(x, kernel, **options),
+        lambda x, kernel: shifted_depthwise(x, kernel, **options),
+        (_numbers(*image), _numbers(3, 3, image[-1], 1)),
+    )
+
+
+def _pooling(image: tuple[int, ...], size: int, stride: int) -> Iterator[Case]:
+    place = (1, size, size, 1), (1, stride, stride, 1), "same"
+    title = f"pooling {size}x{size} of {_by(image)}, stride {stride}"
+    yield Case(
+        f"max {title}", lambda x: max_pool(x, *place), lambda x: shifted_max_pool(x, *place), (_numbers(*image),)
+    )
+    yield Case(
+        f"average {title}",
+        lambda x: average_pool(x, *place),
+        lambda x: average_pool(x, *place, total=shifted_sum_pool(x, *place)),
+        (_numbers(*image),),
+    )
+
+
+def _by(sizes: tuple[int, ...]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def measure(case: Case, turns: int = 5) -> tuple[float, float]:
+    """Seconds of XLA's gradient and of ours, medians."""
+    steps = [_step(function, case.arrays) for function in (case.theirs, case.ours)]
+    times: list[list[float]] = [[], []]
+    for _ in range(turns):
+        for step, found in zip(steps, times, strict=True):
+            start = time.perf_counter()
+            step()
+            found.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def _step(function: Callable[..., Array], arrays: tuple[Array, ...]) -> Callable[[], Any]:
+    def total(*arrays: Array) -> Array:
+        return jnp.sum(jnp.square(function(*arrays)))
+
+    gradient = jax.jit(jax.value_and_grad(total, tuple(range(len(arrays)))))
+    jax.block_until_ready(gradient(*arrays))
+    return lambda: jax.block_until_ready(gradient(*arrays))
+
+
+def main() -> None:
+    """Measures and prints."""
+    print(f"jax {jax.__version__}, {jax.devices()[0].device_kind}\n")
+    for case in cases():
+        theirs, ours = measure(case)
+        print(f"{case.title:<58} {theirs * 1e3:8.1f} {ours * 1e3:8.1f} ms   {ours / theirs:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
