@@ -40,6 +40,28 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
+def test_another_precision_and_a_mesh(path):  # oracle: the arrays saved, rounded; where they lie
+    save(path, GRAPH, VARIABLES)
+    half = load(path, dtype="bfloat16")[1]
+    kernel = VARIABLES["params"]["dense"]["kernel"]
+    np.testing.assert_array_equal(half["params"]["dense"]["kernel"], kernel.astype(jnp.bfloat16))
+    mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:2]), ("data",))
+
+    def rows(where, shape):
+        split = where[-1] == "kernel" and shape[0] % 2 == 0
+        return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data" if split else None))
+
+    spread = load(path, sharding=rows)[1]["params"]["dense"]
+    assert [shard.data.shape for shard in spread["kernel"].addressable_shards] == [(4 // len(mesh.devices), 3)] * len(
+        mesh.devices
+    )
+    np.testing.assert_array_equal(spread["kernel"], kernel)
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    assert load(path, sharding=everywhere)[1]["batch_stats"]["norm"]["mean"].sharding == everywhere
+    with pytest.raises(GraphError, match="floating"):
+        load(path, dtype="int32")
+
+
 def test_there_and_back(path):  # oracle: the graph and the variables themselves
     save(path, GRAPH, VARIABLES)
     graph, variables = load(path)

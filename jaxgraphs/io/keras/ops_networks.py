@@ -136,7 +136,7 @@ def _moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fal
 
 
 def _batch_norm(
-    x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
+    x: Any, mean: Any, variance: Any, offset: Any = None, scale: Any = None, axis: int = -1, epsilon: float = 1e-3
 ) -> Any:
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]

@@ -7,8 +7,11 @@ import sys
 import textwrap
 from pathlib import Path
 
+import hypothesis
+import jax
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from jaxgraphs.errors import GraphError
 from jaxgraphs.io.keras.read import from_keras
@@ -134,6 +137,60 @@ def test_cut_short_and_flipped(kind):  # oracle: a graph with arrays of the righ
         for layer in variables["params"].values():
             assert layer["kernel"].ndim == 2
         assert graph.layers
+
+
+def read_or_refused(data):
+    """Any ending but a graph or a GraphError fails the test."""
+    try:
+        graph, variables = from_keras(data)
+    except GraphError:
+        return
+    assert graph.layers or graph.inputs
+    assert all(np.all(np.isfinite(np.shape(leaf))) for leaf in jax.tree.leaves(variables))
+
+
+@hypothesis.given(st.data())
+@hypothesis.settings(max_examples=40, deadline=None, database=None, derandomize=True)
+def test_mutated_configurations(data):  # oracle: a graph, or a GraphError
+    config = json.loads(json.dumps(data.draw(st.sampled_from([GOOD, OLD]))))
+    strange = st.sampled_from(
+        [
+            None,
+            True,
+            -1,
+            0,
+            2**31,
+            1e308,
+            float("nan"),
+            "",
+            "x" * 40,
+            "<lambda>",
+            [],
+            [None],
+            {},
+            {"class_name": "Dense"},
+        ]
+    )
+    for _ in range(data.draw(st.integers(1, 3))):
+        parent, key = data.draw(st.sampled_from(places(config)))
+        parent[key] = data.draw(strange)
+    read_or_refused(json.dumps(config))
+
+
+@hypothesis.given(st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 255)), min_size=1, max_size=6))
+@hypothesis.settings(max_examples=40, deadline=None, database=None, derandomize=True)
+def test_mutated_bytes(changes):  # oracle: a graph, or a GraphError
+    for data in harmless().values():
+        spoilt = bytearray(data)
+        for place, value in changes:
+            spoilt[place % len(spoilt)] = value
+        read_or_refused(bytes(spoilt))
+
+
+def places(tree):
+    """Every place in a nesting: what holds it, and its key."""
+    keys = list(tree) if isinstance(tree, dict) else range(len(tree)) if isinstance(tree, list) else ()
+    return [place for key in keys for place in [(tree, key), *places(tree[key])]]
 
 
 WATCH = """

@@ -1,5 +1,6 @@
 """What models record of `keras.ops`, group by group, against Keras; and TensorFlow's names for them."""
 
+import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
@@ -129,7 +130,6 @@ def networks(x):
     depth = K[:, :, :, :2]
     yield from (ops.conv(x, K, 2, "same"), ops.conv(x, K[:, :, :, :2], dilation_rate=2))
     yield from (ops.depthwise_conv(x, depth),)
-    yield from (ops.conv_transpose(x, K.swapaxes(2, 3), 2, "same"),)
     yield from (ops.max_pool(x, 2, 2), ops.average_pool(x, (3, 2), 1, "same"), ops.adaptive_average_pool(x, (2, 2)))
     yield from (ops.adaptive_max_pool(x, (2, 3)), ops.batch_normalization(x, VECTOR, VECTOR, -1, VECTOR, VECTOR, 0.1))
     yield from (ops.layer_normalization(x, VECTOR, VECTOR), ops.rms_normalization(x, VECTOR))
@@ -191,6 +191,17 @@ def test_operations(name):  # oracle: Keras
         assert one.dtype == other.dtype, tensor.name
         assert_close(one, other, 2e-5, tensor.name)
     assert Graph.from_json(graph.to_json()).count_params() == 0
+
+
+def test_convolutions_that_keras_cannot_record():  # oracle: Keras, called on arrays
+    x, point = np.random.default_rng(0).normal(size=(2, 6, 6, 4)).astype("float32"), K[:1, :1].repeat(2, 2)
+    for name, call, kernels, options in (
+        ("ConvTranspose", ops.conv_transpose, (K.swapaxes(2, 3),), {"strides": 2, "padding": "same"}),
+        ("SeparableConv", ops.separable_conv, (K[:, :, :, :2], point), {"padding": "same"}),
+    ):
+        with keras_rules():
+            expected = call(*map(jnp.asarray, (x, *kernels)), **options)
+        assert_close(OPERATIONS[name](x, *kernels, **options), expected, 1e-5)
 
 
 PICTURE = np.random.default_rng(0).normal(size=(2, 4, 4, 8)).astype("float32")
