@@ -119,7 +119,7 @@ def _first_largest(at: Windows, x: Array) -> tuple[Array, Array]:
 
 def _sum(at: Windows, x: Array) -> Array:
     # Half precision would lose what small terms add.
-    first, *rest = _parts(at, x.astype(jnp.promote_types(x.dtype, jnp.float32)), 0)
+    first, *rest = _parts(at, x.astype(jnp.float32) if x.dtype.itemsize < 4 else x, 0)
     return sum(rest, start=first).astype(x.dtype)
 
 
