@@ -48,6 +48,8 @@ def test_the_one_that_is_left_says_so(tmp_path, victim):  # oracle: the message,
     finally:
         for process in both:
             process.kill()
+            process.wait()
+            process.stdout.close()
     assert both[1 - victim].returncode == 75, text
     assert "error: Another process of this run has ended or cannot be reached." in text
     assert "--resume" in text or "resume=" in text
