@@ -162,7 +162,7 @@ def _is_tabled(layer: Any) -> bool:
 
 def _embedding_read(node: Node, computed: Collection[Node]) -> Any:
     """The embedding whose rows a call reads, where the graph computes them."""
-    source = next(iter(node.args[0]), None)
+    source: Any = next(iter(node.args[0]), None)
     if not is_symbolic(source) or source.node not in computed:
         return None
     layer = source.node.layer

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.layers.base import Array, Layer, describes
-from jaxgraphs.layers.conv import BaseConv, Conv1D, Conv2D, Conv3D
+from jaxgraphs.graph.run import nodes_of
+from jaxgraphs.layers.base import Array, describes
+from jaxgraphs.layers.conv import Conv2D
 from jaxgraphs.passes.base import PassResult, Setting, listed
 from jaxgraphs.passes.kernels.convolution import convolve_by_products
 from jaxgraphs.passes.lowering import lower
+from jaxgraphs.symbolic.node import Node
 
 # Measured (docs/passes.md): with fewer channels, or in larger windows, the products move more than they multiply.
 _LEAST_CHANNELS = 20.0
@@ -18,35 +19,15 @@ _MOST_ELEMENTS = 9
 
 
 @describes
-class Producted(BaseConv):
-    """A convolution whose kernel's gradient is a matrix product for each element of the window."""
+class ProductedConv2D(Conv2D):
+    """A Conv2D whose kernel's gradient is a matrix product for each element of the window."""
 
     def slide(self, x: Array, kernel: Array) -> Array:
-        if not pays(*kernel.shape[-2:]):
-            return super().slide(x, kernel)
         return convolve_by_products(x, kernel, strides=self.strides, padding=self.padding, dilation=self.dilation_rate)
 
 
-@describes
-class ProductedConv1D(Producted, Conv1D):
-    """A Conv1D with such a gradient."""
-
-
-@describes
-class ProductedConv2D(Producted, Conv2D):
-    """A Conv2D with such a gradient."""
-
-
-@describes
-class ProductedConv3D(Producted, Conv3D):
-    """A Conv3D with such a gradient."""
-
-
-_KINDS: dict[type, type[Layer]] = {Conv1D: ProductedConv1D, Conv2D: ProductedConv2D, Conv3D: ProductedConv3D}
-
-
 class KernelGradients:
-    """XLA takes up to ten times as long for the gradient of a kernel on a CPU as for the convolution itself."""
+    """XLA takes up to ten times as long for the gradient of an image's kernel on a CPU as for the convolution."""
 
     name = "kernel_gradients"
     idea = "gradients of convolution kernels are matrix products on a CPU"
@@ -57,7 +38,8 @@ class KernelGradients:
 
     def rewrite(self, graph: Graph, setting: Setting) -> PassResult:
         """The graph with products for the gradients of the kernels for which that is faster."""
-        graph, places = lower(graph, _choose)
+        fitting = {node.layer for _, node in nodes_of(graph) if _is_fitting(node)}
+        graph, places = lower(graph, lambda layer: ProductedConv2D if layer in fitting else None)
         return PassResult(graph, (f"{listed(places)}: one product for each element of the window",) if places else ())
 
 
@@ -70,8 +52,9 @@ def pays(channels: int, filters: int) -> bool:
     return channels * filters / (channels + filters) >= _LEAST_CHANNELS
 
 
-def _choose(layer: Any) -> type[Layer] | None:
-    kind = _KINDS.get(type(layer))
-    if kind is None or layer.groups > 1 or layer.channels_first:
-        return None
-    return kind if 1 < math.prod(layer.kernel_size) <= _MOST_ELEMENTS else None
+def _is_fitting(node: Node) -> bool:
+    layer = node.layer
+    # Over one axis XLA's gradient is as fast as the convolution.
+    if type(layer) is not Conv2D or layer.groups > 1 or layer.channels_first:
+        return False
+    return 1 < math.prod(layer.kernel_size) <= _MOST_ELEMENTS and pays(*node.variables["params"]["kernel"].dims[-2:])
