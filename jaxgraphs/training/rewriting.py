@@ -14,9 +14,10 @@ from jaxgraphs.passes.base import Setting
 from jaxgraphs.passes.branches import RecurrentBranches, has_branches
 from jaxgraphs.passes.optimize import Entry, Optimized, chosen, optimize
 from jaxgraphs.training.objective import Objective
+from jaxgraphs.training.rows import ROWS
 
 LOGITS = "logits"
-MORE = (LOGITS,)
+MORE = (LOGITS, ROWS)
 """Passes that are not on the graph alone."""
 
 
@@ -31,6 +32,7 @@ class Rewriting:
         is_spread: whether a mesh was given.
         devices: host devices that branches may be computed on.
         logits: what was done before there was an objective.
+        rows: what is done around the step.
     """
 
     graph: Graph
@@ -39,6 +41,7 @@ class Rewriting:
     is_spread: bool
     devices: tuple[Any, ...]
     logits: Entry
+    rows: Entry
 
     @functools.cached_property
     def training(self) -> Optimized:
@@ -65,14 +68,14 @@ class Rewriting:
 
     def __str__(self) -> str:
         parts = (
-            ("In training:", (self.logits, *self.training.entries)),
+            ("In training:", (self.logits, *self.training.entries, self.rows)),
             ("In evaluation and prediction:", self.predicting.entries),
         )
         return "\n".join("\n  ".join([head, *(_indented(entry) for entry in entries)]) for head, entries in parts)
 
 
 def rewrite(
-    objective: Objective, graph: Graph, passes: Any, *, is_spread: bool, devices: tuple[Any, ...] = ()
+    objective: Objective, graph: Graph, passes: Any, *, is_spread: bool, devices: tuple[Any, ...] = (), rows: Entry
 ) -> tuple[Objective, Rewriting]:
     """The objective computed by graphs that passes have rewritten, and what they do.
 
@@ -82,9 +85,11 @@ def rewrite(
         passes: as for a Trainer.
         is_spread: whether a mesh was given.
         devices: host devices that branches may be computed on.
+        rows: what is done for the rows of tables.
     Raises: GraphError when there is no pass of a name.
     """
-    rewriting = Rewriting(objective.graph, graph, passes, is_spread, devices, _logits_entry(objective, passes))
+    logits = _logits_entry(objective, passes)
+    rewriting = Rewriting(objective.graph, graph, passes, is_spread, devices, logits, rows)
     return dataclasses.replace(objective, rewritten=rewriting.computing), rewriting
 
 
@@ -94,6 +99,13 @@ def wants_logits(passes: Any) -> bool:
     Raises: GraphError when there is no pass of a name.
     """
     return LOGITS in chosen(passes, MORE)
+
+
+def objection_to_rows(passes: Any, *, is_spread: bool) -> str | None:
+    """Why the rows of tables are not moved by themselves."""
+    if ROWS not in chosen(passes, MORE):
+        return "switched off"
+    return "a mesh lays the arrays out" if is_spread else None
 
 
 def _on_graphs(passes: Any) -> frozenset[str]:

@@ -31,7 +31,8 @@ from jaxgraphs.training.objective import Objective, bind
 from jaxgraphs.training.plan import make_plan
 from jaxgraphs.training.processes import Peers, Share, fetched, peers_watched
 from jaxgraphs.training.resident import kept
-from jaxgraphs.training.rewriting import Rewriting, branch_devices, rewrite, wants_logits
+from jaxgraphs.training.rewriting import Rewriting, branch_devices, objection_to_rows, rewrite, wants_logits
+from jaxgraphs.training.rows import by_rows, lookups, row_entry
 from jaxgraphs.training.step import (
     Batch,
     TrainState,
@@ -116,6 +117,8 @@ class Trainer:
         is_spread = self.execution.layout is not None
         devices = () if is_spread else branch_devices(graph, passes)
         self.execution = self.execution.beside(devices)
+        objection = objection_to_rows(passes, is_spread=is_spread)
+        found = lookups(graph) if objection is None else []
         self.objective: Objective
         self.objective, self._rewriting = rewrite(
             self.execution.objective(objective),
@@ -123,10 +126,10 @@ class Trainer:
             passes,
             is_spread=is_spread,
             devices=devices,
+            rows=row_entry(found, self.optimizer, objection),
         )
-        step = self.execution.laid_out(
-            make_train_step(self.objective, self.optimizer, self.execution.way(self.objective.graph))
-        )
+        step = make_train_step(self.objective, self.optimizer, self.execution.way(self.objective.graph))
+        step = self.execution.laid_out(by_rows(step, found, self.optimizer))
         self._train = jax.jit(step, donate_argnums=0)
         self._train_many = jax.jit(make_many_steps(step), donate_argnums=0)
         self._evaluate = jax.jit(make_eval_step(self.objective))

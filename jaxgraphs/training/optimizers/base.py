@@ -48,6 +48,27 @@ class Options(Limits, total=False):
     weight_decay: float | None
 
 
+class RowWise(optax.GradientTransformation):
+    """A transformation under which each row of a parameter, and what is kept for it, moves by its own gradient alone.
+
+    Attributes:
+        decay: what a row without a gradient has its state multiplied by; the row itself stays.
+    """
+
+    decay: float = 1.0
+
+
+def row_wise(
+    transformation: optax.GradientTransformation, decay: float, options: Options
+) -> optax.GradientTransformation:
+    """The transformation, marked as row-wise; weight decay moves every row, and leaves it as it is."""
+    if options.get("weight_decay"):
+        return transformation
+    marked = RowWise(*transformation)
+    marked.decay = decay
+    return marked
+
+
 class Rule(NamedTuple):
     """``init(params) -> state``; ``update(gradients, state, params, rate, step) -> (change, state)``, step from 1."""
 

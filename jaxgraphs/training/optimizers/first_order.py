@@ -6,7 +6,7 @@ from typing import Unpack
 
 import optax
 
-from jaxgraphs.training.optimizers.base import Options, Rate, check_number, follow, transformation
+from jaxgraphs.training.optimizers.base import Options, Rate, check_number, follow, row_wise, transformation
 
 
 def sgd(
@@ -30,7 +30,8 @@ def sgd(
     [-0.5, -0.5]
     """
     check_number("momentum", momentum, below=1.0)
-    return transformation(follow(optax.identity(), momentum, nesterov), learning_rate, options)
+    made = transformation(follow(optax.identity(), momentum, nesterov), learning_rate, options)
+    return made if momentum else row_wise(made, 1.0, options)
 
 
 def rmsprop(
@@ -56,7 +57,8 @@ def rmsprop(
     check_number("rho", rho, below=1.0)
     check_number("momentum", momentum, below=1.0)
     scale = optax.scale_by_stddev if centered else optax.scale_by_rms
-    return transformation(follow(scale(rho, epsilon, eps_in_sqrt=True), momentum), learning_rate, options)
+    made = transformation(follow(scale(rho, epsilon, eps_in_sqrt=True), momentum), learning_rate, options)
+    return made if momentum or centered else row_wise(made, rho, options)
 
 
 def adagrad(
@@ -76,7 +78,8 @@ def adagrad(
     Reference: Duchi et al. (2011), Journal of Machine Learning Research 12, 2121-2159.
     """
     check_number("initial_accumulator_value", initial_accumulator_value)
-    return transformation(follow(optax.scale_by_rss(initial_accumulator_value, epsilon)), learning_rate, options)
+    rule = follow(optax.scale_by_rss(initial_accumulator_value, epsilon))
+    return row_wise(transformation(rule, learning_rate, options), 1.0, options)
 
 
 def adadelta(
