@@ -1,7 +1,8 @@
 """Gate tables: an embedding's table times a recurrent layer's kernel, computed once for all tokens and then looked up.
 
-A recurrent layer multiplies each token's row by its kernel. Where a batch has more tokens than the vocabulary has
-words, it is less work to multiply the whole table and to look up the products.
+A recurrent layer multiplies each token's row by its kernel. Where a batch has many more tokens than the vocabulary has
+words, it is less work to multiply the whole table and to look up the products; unless these are so much wider than the
+rows that moving them costs more than the products.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from jaxgraphs.passes.calls import Call, Rule, layers_within, rewrite_calls
 from jaxgraphs.passes.lowering import lowered
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import Node, PyTree, SymbolicTensor, is_symbolic
+
+# Measured (docs/passes.md): to look a number up and to add to its gradient takes as long as so many multiplications.
+_MOVED = 120
+_MARGIN = 1.5
 
 
 @describes
@@ -50,7 +55,7 @@ class Tabled(Recurrent):
         context: Context,
     ) -> PyTree:
         is_dropping = context.train and getattr(self, "dropout", 0.0)
-        if ids is None or ids.size <= table.shape[0] or is_dropping:
+        if ids is None or is_dropping or not pays(ids.size, *table.shape, weights["kernel"].shape[-1]):
             return super().call(weights, x, initial_state, context=context)
         gates = jnp.take(jnp.matmul(table, weights["kernel"]), ids, axis=0, mode="clip")
         return super().call({**weights, "kernel": None}, gates, initial_state, context=context)
@@ -96,7 +101,7 @@ _KINDS: Mapping[type, type[Layer]] = {
 
 
 class GateTables:
-    """Whether a batch has more tokens than the table has rows is seen when a step is compiled, and decided there."""
+    """Whether a batch has tokens enough is seen when a step is compiled, and decided there."""
 
     name = "gate_tables"
     idea = "an embedding times a recurrent kernel is computed for each word of the vocabulary, and looked up"
@@ -149,8 +154,23 @@ class _Level:
         more = self.tables.get(args[0], {}) if len(args) == 1 else {}
         if more:
             words, _ = more["table"].spec.dims
-            self.notes.append(f"{call.place!r}: where a batch has more than {words} tokens")
+            self.notes.append(f"{call.place!r}: where a batch has tokens enough for a table of {words} words")
         return call.of(self.tabled[call.layer], (args, {**kwargs, **more}))
+
+
+def pays(tokens: int, words: int, width: int, gates: int) -> bool:
+    """Whether looking up costs less than multiplying: for what is saved on each token, against the table.
+
+    Args:
+        tokens: in a batch.
+        words: rows of the table, each of `width` numbers.
+        gates: columns of the kernel.
+
+    >>> pays(12_800, 2_500, 256, 128), pays(12_800, 2_500, 64, 128)
+    (True, False)
+    """
+    product = width * gates
+    return tokens * (product + _MOVED * (width - gates)) > _MARGIN * words * product
 
 
 def _is_tabled(layer: Any) -> bool:
