@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import RandomizedSearchCV
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import jaxgraphs as jg
 from jaxgraphs import layers
@@ -63,3 +64,54 @@ def test_a_regressor_keeps_its_targets_shape(shape):  # oracle: least squares, w
 def test_an_argument_that_nothing_takes():  # oracle: the message
     with pytest.raises(jg.GraphError, match="Neither the estimator nor what builds its graph takes 'unit'"):
         Classifier(linear_classifier).set_params(unit=3)
+
+
+def hidden_classifier(shape, classes, units=8):
+    x = jg.Input(shape)
+    return jg.Graph(x, layers.Dense(classes, activation="softmax")(layers.Dense(units, activation="relu")(x)))
+
+
+ESTIMATORS = [
+    Classifier(hidden_classifier, epochs=20, learning_rate=0.05),
+    Regressor(linear_regressor, epochs=20, learning_rate=0.1),
+]
+_WEIGHTS = "a descent by shuffled batches meets a repeated row in other batches than a row of twice the weight"
+# What does not apply, and why.
+EXPECTED = {"check_sample_weight_equivalence_on_dense_data": _WEIGHTS}
+# Those that train nothing.
+QUICK = (
+    "check_estimator_cloneable",
+    "check_estimator_tags_renamed",
+    "check_valid_tag_types",
+    "check_estimator_repr",
+    "check_no_attributes_set_in_init",
+    "check_parameters_default_constructible",
+    "check_get_params_invariance",
+    "check_set_params",
+    "check_estimators_unfitted",
+    "check_mixin_order",
+    "check_do_not_raise_errors_in_init_or_set_params",
+)
+
+
+def of_sklearn(quick):
+    """scikit-learn's own checks, each with an estimator."""
+    for estimator in ESTIMATORS:
+        for each, check in estimator_checks_generator(estimator):
+            name = check.func.__name__
+            if (name in QUICK) is quick:
+                yield pytest.param(each, check, id=f"{type(estimator).__name__}-{name}")
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(of_sklearn(True)))
+def test_what_sklearn_expects_of_estimators(estimator, check):  # oracle: scikit-learn's own checks
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "check"), list(of_sklearn(False)))
+def test_what_sklearn_expects_of_training(estimator, check, request):  # oracle: scikit-learn's own checks
+    if check.func.__name__ in EXPECTED:
+        request.applymarker(pytest.mark.xfail(reason=EXPECTED[check.func.__name__], strict=True))
+    check(estimator)
