@@ -30,13 +30,13 @@ def shard(items: Any, index: int | None = None, count: int | None = None) -> Any
     [1, 4]
     """
     # JAX is asked only where it has to be: readers are light.
-    index = require_package("jax", "jax").process_index() if index is None else index
-    count = require_package("jax", "jax").process_count() if count is None else count
-    if not 0 <= index < count:
+    own = int(require_package("jax", "jax").process_index() if index is None else index)
+    all_of = int(require_package("jax", "jax").process_count() if count is None else count)
+    if not 0 <= own < all_of:
         raise GraphValueError(
-            "This is no share of the data.", received=f"index {index} of {count}", expected="0 <= index < count"
+            "This is no share of the data.", received=f"index {own} of {all_of}", expected="0 <= index < count"
         )
-    return _share(items, index, count)
+    return _share(items, own, all_of)
 
 
 def _share(items: Any, index: int, count: int) -> Any:

@@ -88,6 +88,7 @@ class _Reader:
         except StopIteration:
             self._ready.put(("end", None))
         except BaseException as error:
+            error.add_note("It was raised in a thread that reads data ahead; fit(..., prefetch=0) reads it without.")
             self._ready.put(("error", error))
         finally:
             with contextlib.suppress(Exception):

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -166,7 +166,7 @@ class StreamFeed:
                 _end_epoch(self.source)
             self._opened += 1
         source = self.source(self._number) if _is_function(self.source) else self.source
-        self._running = _by_number(source) if _is_numbered(source) else iter(source)
+        self._running = iter(source) if hasattr(source, "__iter__") else _by_number(source)
         if given is not None:
             self.size = given["size"]
             self._go_on(source, given)
@@ -179,8 +179,8 @@ class StreamFeed:
             self._read_past(source, given["read"])
 
     def _read_past(self, source: Any, count: int) -> None:
-        is_known = isinstance(source, Sequence) or _is_numbered(source) or _is_function(self.source)
-        if count and not is_known:
+        is_numbered = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+        if count and not is_numbered and not _is_function(self.source):
             warnings.warn(
                 f"The data ({type(source).__name__}) does not say how to go on in its midst: {count} batches are read "
                 "again and left out. The run is exact only if they are the same batches.",
@@ -232,12 +232,8 @@ def _has_state(thing: Any) -> bool:
     return hasattr(thing, "get_state") and hasattr(thing, "set_state")
 
 
-def _is_numbered(source: Any) -> bool:
-    """Whether batches are had by their numbers alone, as of Keras' PyDataset."""
-    return hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "__iter__")
-
-
 def _by_number(source: Any) -> Iterator[Any]:
+    """What has batches by their numbers alone."""
     return (source[number] for number in range(len(source)))
 
 

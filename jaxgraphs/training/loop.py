@@ -90,7 +90,7 @@ class Loop:
                 is_failed = False
             finally:
                 if self.session:
-                    self.session.close(failed=is_failed)
+                    self.session.close(forgotten=is_failed and not self.steps)
         if self.signals.is_preempted:
             # It came after the last step; all is saved.
             raise SystemExit(PREEMPTED)

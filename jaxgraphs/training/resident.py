@@ -61,7 +61,7 @@ class Resident:
             start = number * batch_size
             size = min(batch_size, len(rows) - start)
             columns = _gathered(self.columns, on_device, self._put(np.int32(start)), size)
-            present = None if marks is None else marks[int(number == count - 1)]
+            present: Any = None if marks is None else marks[int(number == count - 1)]
             yield batch_of(self._arranged(columns), present)
 
     def _marks(self, batch_size: int, short: int) -> list[Array]:

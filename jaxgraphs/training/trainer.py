@@ -239,6 +239,7 @@ class Trainer:
                 validation_batch_size or size,
                 validation_steps,
                 validation_freq,
+                prefetch,
             ),
             callbacks=[*(callbacks or ()), *([ProgressBar()] if _verbosity(verbose) else [])],
             epochs=epochs,
@@ -329,14 +330,16 @@ class Trainer:
     def _batch(self, x: Any, y: Any, weight: Any) -> Batch:
         return self._cast(batch_of(arrays_of(self.graph, x, y, weight)))
 
-    def _batches(self, x: Any, y: Any, weight: Any, batch_size: int, steps: int | None = None) -> Iterator[Batch]:
+    def _batches(
+        self, x: Any, y: Any, weight: Any, batch_size: int, steps: int | None = None, *, prefetch: int = 0
+    ) -> Iterator[Batch]:
         if is_in_memory(x):
             data = arrays_of(self.graph, x, y, weight)
             batches = data.batches(min(batch_size, data.size), can_pad=self._can_pad, share=self._share)
             return map(self._cast, itertools.islice(batches, steps))
         batches = in_step(stream(self.graph, x, can_pad=self._can_pad), self.peers)
         # Processes agree on each batch, which a thread must not do beside their steps.
-        return ahead(map(self._cast, itertools.islice(batches, steps)), 2 if self.peers is None else 0)
+        return ahead(map(self._cast, itertools.islice(batches, steps)), prefetch if self.peers is None else 0)
 
     def _cast(self, batch: Batch) -> Batch:
         """The batch with its inputs checked against the graph's and in their dtypes."""
@@ -346,7 +349,9 @@ class Trainer:
     def _device_inputs(self, batch: Batch) -> tuple[Any, ...]:
         return tuple(check_inputs(self.graph, batch.inputs))
 
-    def _validation(self, data: Any, batch_size: int, steps: int | None, every: int) -> Validation | None:
+    def _validation(
+        self, data: Any, batch_size: int, steps: int | None, every: int, prefetch: int
+    ) -> Validation | None:
         if data is None:
             return None
         if isinstance(data, Arrays):
@@ -357,7 +362,7 @@ class Trainer:
             arrays = arrays_of(self.graph, x, y, weight)
             shown = data if isinstance(data, tuple) else (x, y, weight)
             return Validation(shown, self._held_out(arrays, batch_size, steps), every)
-        return Validation(data, lambda: self._batches(x, y, weight, batch_size, steps), every)
+        return Validation(data, lambda: self._batches(x, y, weight, batch_size, steps, prefetch=prefetch), every)
 
     def _held_out(self, data: Arrays, batch_size: int, steps: int | None) -> Callable[[], Iterator[Batch]]:
         """Gives the batches of data in memory, again and again."""

@@ -146,17 +146,17 @@ class Session:
         self._last = "" if self.peers is None else self._last
         self._fail(f"A checkpoint could not be written: {_reason(error)}", error)
 
-    def close(self, *, failed: bool = False) -> None:
+    def close(self, *, forgotten: bool = False) -> None:
         """Waits for what is being written and lets the directory go.
 
         Args:
-            failed: whether the run ended by an error: where it had made no step, nothing of it stays.
+            forgotten: whether the run ended by an error before its first step: then nothing of it stays.
         """
         self.store.is_closing.set()
         self._writer.shutdown(wait=True)
         if self._lock is None:
             return
-        if failed and self._is_first and [one.name for one in self._kept] == [self._first]:
+        if forgotten and self._is_first and [one.name for one in self._kept] == [self._first]:
             self.store.remove(self._first)
         self._lock.release()
         self._lock = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,8 @@ _NAME = re.compile(r"epoch-(\d+)(?:-batch-(\d+))?")
 _UNFINISHED = ".unfinished-"
 _MANIFEST = "manifest.json"
 _ARRAYS = "arrays"
+# Bytes on the disk for an array beside its own: its name, shape and sums, in blocks.
+_BESIDE = 4096
 _PIECES = ".safetensors"
 _DONE = ".done-"
 _FAILED = ".failed-"
@@ -173,7 +176,15 @@ def _save_arrays(place: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
     # Orbax stores no empty arrays; their shapes and dtypes are in the record, which is all there is to them.
     tree = {name: np.asarray(array) for name, array in arrays.items() if array.size}
+    _check_room(place.parent, tree)
     ocp.Checkpointer(ocp.PyTreeCheckpointHandler()).save(place.absolute(), tree)
+
+
+def _check_room(folder: Path, tree: Mapping[str, np.ndarray]) -> None:
+    """Raises: OSError where the disk is too full, before Orbax' many threads meet it and each says so."""
+    needed = sum(array.nbytes + _BESIDE for array in tree.values())
+    if shutil.disk_usage(folder).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _load_arrays(place: Path) -> dict[str, np.ndarray]:

@@ -12,11 +12,12 @@ import time
 import uuid
 import weakref
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jaxgraphs.errors import GraphError
-from jaxgraphs.training.callbacks.files import cut, told
+from jaxgraphs.training.callbacks.files import told, write_whole
 
 SUFFIX = ".jaxgraphs"
 
@@ -85,7 +86,8 @@ class Events:
                 if known is None:
                     path.unlink()
                 else:
-                    cut(path, int(known))
+                    # A new file of that name: what a run that failed has not written yet goes to the old one.
+                    write_whole(path, partial(_copy_start, path, int(known)))
 
     def _files(self) -> Iterator[Path]:
         return iter(sorted(self.directory.glob(f"**/events.out.tfevents.*.{self.run}.*{SUFFIX}")))
@@ -103,6 +105,11 @@ class Events:
         folder.mkdir(parents=True, exist_ok=True)
         now = time.time_ns()
         return folder / f"events.out.tfevents.{now // 10**9}.{socket.gethostname()}.{self.run}.{now:020d}{SUFFIX}"
+
+
+def _copy_start(path: Path, size: int, beside: Path) -> None:
+    with path.open("rb") as file:
+        beside.write_bytes(file.read(size))
 
 
 def _close_all(writers: dict[str, Any]) -> None:
