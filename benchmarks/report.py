@@ -1,10 +1,15 @@
-"""What was measured as a table, as a picture, and as JSON beside the machine and the versions."""
+"""What was measured as a table, as a picture, and as JSON beside the machine and the versions.
+
+Run as ``python -m benchmarks.report FILE`` it prints the tables of a page from the JSON.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +77,36 @@ def markdown(results: Results) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows(results))])
 
 
+def ratios(results: Results) -> str:
+    """The training steps of jaxgraphs to Linen's and to the quickest of all peers', as a table for a page."""
+    peers = list(dict.fromkeys(peer for found in results.values() for peer in found))
+    ours = [peer for peer in peers if peer.startswith("jaxgraphs")]
+    lines = ["| training step | " + " | ".join(f"{peer}: to Linen, to the best peer" for peer in ours) + " |"]
+    lines.append("|" + "---|" * (len(ours) + 1))
+    every: dict[str, list[float]] = {peer: [] for peer in ours}
+    for name, found in results.items():
+        others = {peer: step for peer in found if peer not in ours and (step := _median(found[peer]))}
+        best = min(others, key=lambda peer: others[peer], default="")
+        cells = []
+        for peer in ours:
+            step = _median(found.get(peer, {}))
+            every[peer] += [step / others[BASE]] if step and BASE in others else []
+            cells.append(f"{_over(step, others.get(BASE))}, {_over(step, others.get(best))} ({best})")
+        lines.append(f"| {WORKLOADS[name].title} | {' | '.join(cells)} |")
+    means = [f"{math.exp(sum(map(math.log, each)) / len(each)):.2f}" if each else "" for each in every.values()]
+    return "\n".join([*lines, f"| geometric mean | {' | '.join(means)} |"])
+
+
+def _over(step: float, base: float | None) -> str:
+    return f"{step / base:.2f}" if step and base else "?"
+
+
+def main(path: str) -> None:
+    """Prints the tables."""
+    written = json.loads(Path(path).read_text("utf-8"))
+    print(ratios(written["results"]), markdown(written["results"]), sep="\n\n")
+
+
 def show(results: Results) -> None:
     """The table in a terminal."""
     from rich.console import Console
@@ -130,3 +165,7 @@ def _ms(seconds: float | None) -> str:
 
 def _s(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.2f}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -44,6 +44,10 @@ def test_the_report(tmp_path):  # oracle: by hand
     ours, _, torch = report.rows(results)
     assert ours[:4] == ["siamese LSTM", "jaxgraphs", "20", "0.50"]
     assert torch[2] == "failed: no room"
+    assert report.ratios(results).splitlines()[2:] == [
+        "| siamese LSTM | 0.50, 0.50 (Flax Linen) |",
+        "| geometric mean | 0.50 |",
+    ]
     report.write(tmp_path / "results" / "r.json", results, {"versions": {"jaxgraphs": {"jaxgraphs": jg.__version__}}})
     written = json.loads((tmp_path / "results" / "r.json").read_text("utf-8"))
     assert written["machine"]["cores"] >= 1
