@@ -29,13 +29,19 @@ def read_inputs(graph: Graph, values: Any) -> list[Any]:
     [[2, 3, 1, 0]]
     """
     readers = [reader_of(graph, index) for index in range(len(graph.inputs))]
-    named = isinstance(values, dict) and set(values) == set(graph.input_names)
-    is_listed = isinstance(values, list) and len(values) == len(readers) > 1
-    flat = [values[name] for name in graph.input_names] if named else values if is_listed else None
-    if flat is None:
-        single = len(readers) == 1 and not isinstance(values, dict)
-        flat = [values] if single else flatten_inputs(graph, values)
+    flat = _flat(graph, values)
     return [value if reader is None else reader.read(value) for reader, value in zip(readers, flat, strict=True)]
+
+
+def _flat(graph: Graph, values: Any) -> list[Any]:
+    """The values in the order of the inputs; texts may come as nested lists."""
+    if isinstance(values, dict) and set(values) == set(graph.input_names):
+        return [values[name] for name in graph.input_names]
+    if isinstance(values, list) and len(values) == len(graph.inputs) > 1:
+        return values
+    if len(graph.inputs) == 1 and not isinstance(values, dict):
+        return [values]
+    return flatten_inputs(graph, values)
 
 
 def reader_of(graph: Graph, index: int) -> HostLayer | None:

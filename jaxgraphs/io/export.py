@@ -18,6 +18,7 @@ from jaxgraphs.errors import GraphError, GraphTypeError, GraphValueError, combin
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.inputs import flatten_inputs
 from jaxgraphs.graph.variables import check_variables
+from jaxgraphs.io.plain import plainly
 from jaxgraphs.symbolic.node import UNKNOWN, title
 from jaxgraphs.symbolic.spec import BATCH, named_dim, symbols
 from jaxgraphs.writing import replacing
@@ -179,7 +180,9 @@ def to_onnx(graph: Graph, variables: Mapping[str, Any], path: str | os.PathLike[
         return tuple(jax.tree.leaves(graph.apply(variables, list(values))))
 
     def attempt(specs: list[Any]) -> Any:
-        return jax2onnx.to_onnx(compute, specs, model_name=graph.name or "graph", input_names=names, output_names=ends)
+        return jax2onnx.to_onnx(
+            plainly(compute), specs, model_name=graph.name or "graph", input_names=names, output_names=ends
+        )
 
     model = _first_that_works(attempt, graph, inputs).SerializeToString()
     _check_onnx(model, graph, variables, inputs)

@@ -380,8 +380,10 @@ class TextVectorization(_Vocabulary, HostLayer):
         return _PUNCTUATION.sub(b"", text) if is_stripped else text
 
     def _parts(self, text: bytes) -> list[bytes]:
-        if callable(self.split):
-            return [str(part).encode() for part in self.split(text.decode("utf-8", "replace"))]
+        split: Any = self.split
+        if callable(split):
+            parts: Any = split(text.decode("utf-8", "replace"))
+            return [str(part).encode() for part in parts]
         if self.split == "character":
             return [character.encode() for character in text.decode("utf-8", "replace")]
         return text.split() if self.split == "whitespace" else [text]

@@ -137,10 +137,15 @@ def test_calls_of_other_code_are_refused(tmp_path):  # oracle: the message, and 
 
 def onnx_cases():
     x, words = Input((8, 8, 3), name="x"), Input((6,), dtype="int32", name="words")
-    y = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same", activation="relu")(x))
-    y = layers.BatchNormalization()(layers.SeparableConv2D(4, 3)(y))
+    y = layers.MaxPooling2D(3, 2, padding="same")(layers.Conv2D(4, 3, padding="same", activation="relu")(x))
+    y = layers.BatchNormalization()(layers.AveragePooling2D(2)(layers.SeparableConv2D(4, 2)(y)))
     yield "pictures", x, layers.Dense(3, activation="softmax")(layers.Flatten()(y))
-    yield "words", words, layers.Dense(2)(layers.LSTM(3)(layers.Embedding(9, 4, mask_zero=True)(words)))
+    read = layers.Embedding(9, 4, mask_zero=True)(words)
+    yield (
+        "words",
+        words,
+        layers.Dense(2)(layers.Bidirectional(layers.LSTM(3))(layers.GRU(3, return_sequences=True)(read))),
+    )
     a, b = Input((4,), name="a"), Input((3,), name="b")
     yield "two", [a, b], [layers.Dense(2, name="end")(layers.concatenate([a, b])), a * 2.0 - 1.0]
 

@@ -240,7 +240,7 @@ class Builder:
             ends.append(fill(unwrap(side) if self.era.is_legacy else side, tensors))
         graph = Graph(ends[0], ends[1], config.name)
         for index, tensor in enumerate(graph.inputs):
-            if (reader := calls.readers.get(tensor.node.name)) is not None:
+            if (reader := calls.readers.get(str(tensor.node.name))) is not None:
                 self.readers[graph, index] = reader
         return graph
 

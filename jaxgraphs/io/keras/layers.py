@@ -366,7 +366,7 @@ def _vocabulary(builder: Builder, record: LayerConfig, place: str) -> list[Any] 
         problem = f"{record.kind} has its vocabulary at a path or an address, which is never opened"
         builder.unknowns.refuse(place, problem)
         return None
-    values = builder.vocabulary(record) if given is None else plain(given)
+    values: Any = builder.vocabulary(record) if given is None else plain(given)
     values = values.tolist() if hasattr(values, "tolist") else values
     if not isinstance(values, list) or not all(isinstance(value, (str, int)) for value in values):
         builder.unknowns.refuse(place, f"{record.kind} has no vocabulary inline, nor in an archive")

@@ -42,8 +42,11 @@ def _resize(
     fill_value: float = 0.0,
 ) -> Any:
     check_sizes(*size)
-    ratio = {"crop_to_aspect_ratio": crop_to_aspect_ratio, "pad_to_aspect_ratio": pad_to_aspect_ratio}
-    layer = Resizing(*size, interpolation, fill_mode=fill_mode, fill_value=fill_value, antialias=antialias, **ratio)
+    ratio: Any = {"crop_to_aspect_ratio": crop_to_aspect_ratio, "pad_to_aspect_ratio": pad_to_aspect_ratio}
+    height, width = size
+    layer = Resizing(
+        height, width, interpolation, fill_mode=fill_mode, fill_value=fill_value, antialias=antialias, **ratio
+    )
     return layer.call({}, images, context=Context(train=False))
 
 

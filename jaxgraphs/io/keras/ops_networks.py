@@ -19,7 +19,7 @@ from jaxgraphs.io.keras.ops_common import (
     lenient,
     over_spatial,
 )
-from jaxgraphs.layers import adaptive_pooling
+from jaxgraphs.layers import activations, adaptive_pooling
 from jaxgraphs.layers.activations import ACTIVATIONS
 from jaxgraphs.layers.convolve import convolve, convolve_transpose, depthwise_convolve
 from jaxgraphs.layers.pooling import average_pool, max_pool
@@ -296,8 +296,8 @@ NETWORKS: Mapping[str, Function] = {
     "PSNR": lenient(_signal_to_noise),
     "InTopK": lenient(_in_top_k),
     "Polar": lenient(lambda abs_, angle: jax.lax.complex(abs_ * jnp.cos(angle), abs_ * jnp.sin(angle))),
-    "HardShrink": lambda x, threshold=0.5: ACTIVATIONS["hard_shrink"](x, threshold),
-    "SoftShrink": lambda x, threshold=0.5: ACTIVATIONS["soft_shrink"](x, threshold),
+    "HardShrink": lambda x, threshold=0.5: activations.hard_shrink(x, threshold),
+    "SoftShrink": lambda x, threshold=0.5: activations.soft_shrink(x, threshold),
     "Threshold": lambda x, threshold, default_value: jnp.where(x > threshold, x, jnp.asarray(default_value, x.dtype)),
     "Sparsemax": lambda x, axis=-1: jnp.moveaxis(ACTIVATIONS["sparsemax"](jnp.moveaxis(x, axis, -1)), -1, axis),
     "SparsePlus": lambda x: ACTIVATIONS["sparse_plus"](floating(x)),
