@@ -325,6 +325,26 @@ def test_several_steps_in_a_call_pass_by_a_save(tmp_path):  # oracle: every 5 st
     assert batches == ["00", "08", "11", "00"]
 
 
+def test_a_run_on_a_mesh_goes_on(tmp_path):  # oracle: the run that nothing ended, and its layout
+    mesh = jg.sharding.make_mesh(jax.devices()[:4])
+    trainer = trainer_of(classifier(dropout=0.3), mesh=mesh, sharding_rules=jg.sharding.fully_sharded())
+    start = trainer.init(jax.random.key(1))
+
+    def run(resume=None, callbacks=()):
+        return trainer.fit(start, X, Y, batch_size=8, epochs=2, verbose=0, resume=resume, callbacks=callbacks)
+
+    expected, history = run()
+    saved = Checkpoints(tmp_path, every_steps=2)
+    with pytest.raises(Fails):
+        run(saved, [dies_after(9)])
+    state, again = run(saved)
+    assert_same_bits(state, expected)
+    assert again == history
+    layouts = [jax.tree.map(lambda leaf: leaf.sharding, one.params) for one in (state, expected)]
+    assert layouts[0] == layouts[1]
+    assert not state.params["hidden"]["kernel"].sharding.is_fully_replicated
+
+
 def test_names_sort_by_number(tmp_path):  # oracle: by hand
     for name in ("epoch-100000-batch-00000000", "epoch-99999-batch-00000002", "epoch-99999-batch-00000010", "epochs"):
         (tmp_path / name).mkdir()
