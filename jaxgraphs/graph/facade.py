@@ -167,14 +167,18 @@ class GraphMethods:
             inference: whether it will never be trained, so that dropout goes.
             passes: "all", None, or names; ``print(trainer.plan())`` shows them.
         Returns: the new graph, which the old one's variables feed; with `variables`, the pair of it and its own.
-        Raises: GraphError when there is no pass of a name.
+        Raises: GraphError when there is no pass of a name, or the variables are not the graph's.
         """
+        from jaxgraphs.graph.variables import check_variables
         from jaxgraphs.passes.base import Setting
         from jaxgraphs.passes.optimize import optimize
 
-        setting = Setting(training=not inference, may_arrange=variables is not None)
-        done = optimize(_graph(self), passes, setting)
-        return done.graph if variables is None else (done.graph, done.arrange(variables))
+        graph = _graph(self)
+        done = optimize(graph, passes, Setting(training=not inference, may_arrange=variables is not None))
+        if variables is None:
+            return done.graph
+        check_variables(graph, variables)
+        return done.graph, done.arrange(variables)
 
     def summary(
         self,

@@ -143,6 +143,13 @@ def test_folding_needs_arrays_of_its_own():  # oracle: the message, word for wor
     assert found(graph, "folding", Setting(training=False)) == "the arrays are to stay as they are"
 
 
+def test_variables_of_another_graph_are_refused():  # oracle: the kind of error
+    graph = normalised([layers.Conv2D(2, 3)])
+    _, arrays = graph.optimize(graph.init(jax.random.key(0)), inference=True)
+    with pytest.raises(GraphError, match="lack"):
+        graph.optimize(arrays, inference=True)
+
+
 def reading(words, *recurrent):
     ids = Input((None,), dtype="int32", name="ids")
     rows = layers.Embedding(words, 16, mask_zero=True, name="rows")(ids)
