@@ -39,7 +39,8 @@ def from_keras(source: Any, custom_objects: Mapping[str, Any] | None = None) -> 
             (as a text, a dict, or a `.json` file; the variables are then drawn anew), or a live Keras 3 model.
         custom_objects: name -> what it stands for: for an activation a JAX function, for a layer class a subclass of
             `layers.Layer` or a JAX function, for a Lambda, under its layer's name, a JAX function.
-    Returns: (graph, variables); names of layers are Keras'.
+    Returns: (graph, variables); names of layers are Keras'. Inputs of texts take what their layer's `read` gives: see
+        `jg.read_inputs`. Augmentations that have no twin here are passed over, with a warning that names them.
     Raises: GraphError when the source is no such model, when it asks for more than is safe, or, once for all places,
         when it names something that is not known.
 
