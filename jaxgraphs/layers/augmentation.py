@@ -18,7 +18,7 @@ from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import title
 
 
-class _Augmentation(SpatialLayer):
+class Augmentation(SpatialLayer):
     """A layer that has its say in training alone; a subclass says what it makes of floating pictures (`changed`)."""
 
     rank: ClassVar[int] = 2
@@ -50,7 +50,7 @@ class _Augmentation(SpatialLayer):
         return values.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 
 
-class _Warp(_Augmentation):
+class _Warp(Augmentation):
     """Pictures read at other places; the fields `fill_mode`, `fill_value` and `interpolation` say how."""
 
     fill_mode: str
@@ -78,7 +78,7 @@ class _Warp(_Augmentation):
 
 
 @describes
-class RandomFlip(_Augmentation):
+class RandomFlip(Augmentation):
     """In training mirrors every other picture, on average.
 
     Args:
@@ -203,7 +203,7 @@ class RandomTranslation(_Warp):
 
 
 @describes
-class RandomContrast(_Augmentation):
+class RandomContrast(Augmentation):
     """In training brings each channel of a picture nearer to its mean, or away from it: (x - mean) f + mean.
 
     Args:
@@ -230,7 +230,7 @@ class RandomContrast(_Augmentation):
 
 
 @describes
-class RandomBrightness(_Augmentation):
+class RandomBrightness(Augmentation):
     """In training makes each picture brighter or darker.
 
     Args:
@@ -255,7 +255,7 @@ class RandomBrightness(_Augmentation):
 
 
 @describes
-class RandomCrop(_Augmentation):
+class RandomCrop(Augmentation):
     """A part of each picture: in training from a place drawn for the whole batch, at inference as it is.
 
     Args:

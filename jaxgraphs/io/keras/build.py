@@ -42,6 +42,7 @@ from jaxgraphs.io.keras.shapes import computed, settled
 from jaxgraphs.io.keras.unknown import Unknowns
 from jaxgraphs.io.keras.values import Values, plain, policy_name
 from jaxgraphs.layers.attention import AdditiveAttention, Attention
+from jaxgraphs.layers.augmentation import Augmentation
 from jaxgraphs.layers.base import Layer, snake_case
 from jaxgraphs.layers.core import Embedding
 from jaxgraphs.layers.lookup import HostLayer
@@ -431,6 +432,9 @@ def arranged(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple
     if isinstance(layer, Operation):
         return args, without_none({name: value for name, value in kwargs.items() if name != "training"})
     kwargs = {name: value for name, value in kwargs.items() if value is not None}
+    if isinstance(layer, Augmentation):
+        # Keras 3 records their default, training=True, and lets the model's own argument decide all the same.
+        kwargs.pop("training", None)
     if isinstance(layer, Graph):
         flat = [kwargs.pop(name) for name in ("inputs",) if name in kwargs]
         return (*args, *flat), {name: value for name, value in kwargs.items() if name == "training"}
