@@ -106,7 +106,15 @@ class ShiftedPooling:
 
 def _choose(layer: Any) -> type[Layer] | None:
     kind = _KINDS.get(type(layer))
-    return kind if kind is not None and math.prod(layer.pool_size) <= _MOST_ELEMENTS else None
+    if kind is None or math.prod(layer.pool_size) > _MOST_ELEMENTS:
+        return None
+    return kind if isinstance(layer, BaseMaxPooling) or _skips(layer) else None
+
+
+def _skips(layer: Any) -> bool:
+    """Whether windows overlap and yet move by more than one place: XLA is as fast with the other sums."""
+    strides = layer.strides or layer.pool_size
+    return 1 < max(strides) < max(layer.pool_size)
 
 
 def _is_sized(x: Array) -> bool:
