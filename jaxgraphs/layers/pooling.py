@@ -30,14 +30,9 @@ def max_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: s
     return lax.reduce_window(x, least, lax.max, tuple(window), tuple(strides), padding.upper())
 
 
-def average_pool(
-    x: Array, window: Sequence[int], strides: Sequence[int], padding: str, *, total: Array | None = None
-) -> Array:
-    """The mean of each window; what "same" adds is left out of it.
-
-    Args: as for `max_pool`; and the windows' sums, where they are known.
-    """
-    total = _sum_pool(x, window, strides, padding) if total is None else total
+def average_pool(x: Array, window: Sequence[int], strides: Sequence[int], padding: str) -> Array:
+    """The mean of each window; what "same" adds is left out of it. Arguments as for `max_pool`."""
+    total = _sum_pool(x, window, strides, padding)
     if padding == "valid":
         return total / math.prod(window)
     for axis, (size, stride) in enumerate(zip(window, strides, strict=True)):

@@ -1,4 +1,4 @@
-"""Pooling over windows as shifted images on a CPU, where XLA's loop over windows and its gradient are slow.
+"""The largest numbers of windows as those of shifted images on a CPU, where XLA's own gradient is slow.
 
 The gradient of the largest number goes to the first place of the window that has it, as XLA's own does; which place
 that was is kept in a byte, rather than found again.
@@ -67,16 +67,6 @@ def shifted_max_pool(x: Array, reach: Sequence[int], strides: Sequence[int], pad
     return _largest(windows(x.shape, reach, strides, padding), x)
 
 
-def shifted_sum_pool(x: Array, reach: Sequence[int], strides: Sequence[int], padding: str) -> Array:
-    """The sum of each window: on a CPU as a sum of shifted images, elsewhere XLA's own.
-
-    >>> shifted_sum_pool(jnp.array([[3.0, 1.0, 2.0]]), (1, 2), (1, 1), "same").tolist()
-    [[4.0, 3.0, 2.0]]
-    """
-    at = windows(x.shape, reach, strides, padding)
-    return lax.platform_dependent(x, cpu=partial(_sum, at), default=partial(_windowed, lax.add, 0, at))
-
-
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _largest(at: Windows, x: Array) -> Array:
     return lax.platform_dependent(
@@ -115,12 +105,6 @@ def _first_largest(at: Windows, x: Array) -> tuple[Array, Array]:
         chosen = chosen if y is None else jnp.where(part > y, jnp.uint8(number), chosen)
         y = part if y is None else jnp.maximum(y, part)
     return y, chosen
-
-
-def _sum(at: Windows, x: Array) -> Array:
-    # Half precision would lose what small terms add.
-    first, *rest = _parts(at, x.astype(jnp.float32) if x.dtype.itemsize < 4 else x, 0)
-    return sum(rest, start=first).astype(x.dtype)
 
 
 def _parts(at: Windows, x: Array, filling: float) -> list[Array]:
