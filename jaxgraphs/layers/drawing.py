@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from jaxgraphs.layers.initializers import Initializer, constant_of, range_of
 
@@ -59,7 +60,7 @@ class Draw:
     @property
     def constant(self) -> float | None:
         """The number that the array is filled with, where it is one."""
-        is_plain = isinstance(self.initializer, Initializer) and not isinstance(self.key, jax.core.Tracer)
+        is_plain = isinstance(self.initializer, Initializer) and not isinstance(self.key, Tracer)
         return constant_of(self.initializer) if is_plain else None
 
 
@@ -140,7 +141,7 @@ def _threefry(first: Array, second: Array, places: Array) -> Array:
 
 def _is_usual(key: Array) -> bool:
     """Whether the key is known, and of JAX's usual generator, which draws each place by itself."""
-    if isinstance(key, jax.core.Tracer) or not jax.config.jax_threefry_partitionable:  # pyright: ignore
+    if isinstance(key, Tracer) or not jax.config.jax_threefry_partitionable:  # pyright: ignore
         return False
     return _words(key).shape == (2,)
 

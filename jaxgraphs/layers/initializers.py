@@ -183,6 +183,6 @@ def constant_of(initializer: Initializer) -> float | None:
     >>> constant_of(make("ones")), constant_of(make("glorot_uniform"))
     (1.0, None)
     """
-    value = {"zeros": 0.0, "ones": 1.0}.get(initializer.name, initializer.config.get("value", 0.0))
+    value: Any = {"zeros": 0.0, "ones": 1.0}.get(initializer.name, initializer.config.get("value", 0.0))
     is_one = initializer.name in ("zeros", "ones", "constant") and isinstance(value, (int, float))
     return float(value) if is_one else None

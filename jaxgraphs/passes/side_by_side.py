@@ -72,8 +72,9 @@ class SideBySide(Layer):
             number = jax.lax.axis_index(AXIS)
             return jax.lax.switch(number, [partial(on_one, place) for place in range(self.mesh.shape[AXIS])], pairs)
 
-        specs = {"in_specs": PartitionSpec(), "out_specs": PartitionSpec(AXIS)}
-        outputs = jax.shard_map(on_each, mesh=self.mesh, check_vma=False, **specs)(pairs)
+        whole, apart = PartitionSpec(), PartitionSpec(AXIS)
+        spread = jax.shard_map(on_each, mesh=self.mesh, in_specs=whole, out_specs=apart, check_vma=False)
+        outputs = spread(pairs)
         owners = [place for place, shape in zip(self.places, shapes, strict=True) for _ in shape]
         return [leaf[place] for leaf, place in zip(outputs, owners, strict=True)]
 
