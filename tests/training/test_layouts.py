@@ -12,6 +12,10 @@ import pytest
 import jaxgraphs as jg
 from jaxgraphs import models
 from jaxgraphs.training import sharding
+from jaxgraphs.training.patterns import path_of
+from tests.layers.case import run as run_layer
+from tests.layers.case import specs_of
+from tests.layers.test_catalogue import first_of_each_kind
 from tests.training.runs import classifier, rows, trainer_of
 
 ROWS, BATCH, STEPS = 21, 8, 20
@@ -176,3 +180,30 @@ def test_every_graph(name, layout, dtype):  # oracle: one device, 20 steps
 def test_two_cameras(layout):  # oracle: one device; in float64, as 132 layers of batch statistics amplify rounding
     with jax.enable_x64(True):
         assert_same("cameras", layout, "float64", steps=3)
+
+
+def in_parts(params):
+    """A layer's params on two devices, as `tensor_parallel` lays them; and how many of them are split."""
+    layout = sharding.make_layout(sharding.make_mesh(jax.devices()[:2], model=2), sharding.tensor_parallel(), {})
+
+    def put(keys, leaf):
+        spec = layout.spec(("layer", *path_of(keys)), leaf.shape)
+        return jax.device_put(leaf, jax.sharding.NamedSharding(layout.mesh, spec))
+
+    placed = jax.tree_util.tree_map_with_path(put, params)
+    return placed, sum(not leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(placed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", list(first_of_each_kind()))
+def test_every_layer_in_parts(case):  # oracle: one device; what has an even number of features or heads is split
+    layer, values = case.ours(), case.values()
+    variables = layer.init(jax.random.key(0), *case.args(specs_of(values)), **case.call)
+    params = variables.get("params", {})
+    placed, count = in_parts(params)
+    assert count >= sum(leaf.ndim == 2 and leaf.shape[-1] % 2 == 0 for leaf in jax.tree.leaves(params))
+    compute = jax.jit(lambda variables, values: run_layer(case, layer, variables, values).outputs)
+    expected = compute(variables, values)
+    actual = compute(variables | {"params": placed}, values)
+    for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
