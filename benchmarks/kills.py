@@ -174,12 +174,14 @@ def main() -> None:
         show = partial(_show, name, made, given.kills)
         runs.append(survive(name, min(given.per_run, given.kills - made), generator, expected[name], show))
         print(f"\n{name}: {', '.join(runs[-1]['differing']) or 'nothing'} differs", flush=True)
+        if given.out:
+            # After each run, so that the benchmark itself may be ended.
+            about = {"seed": given.seed, "seconds": round(time.monotonic() - began), "jax": jax.__version__}
+            text = json.dumps({"total": _total(runs), **about, "runs": runs}, indent=1)
+            given.out.write_text(text + "\n", "utf-8")
     total = _total(runs)
     print("\n| kills | within a save | runs | runs that differ |\n|---|---|---|---|")
     print(f"| {' | '.join(map(str, total.values()))} |")
-    if given.out:
-        about = {"seed": given.seed, "seconds": round(time.monotonic() - began), "jax": jax.__version__}
-        given.out.write_text(json.dumps({"total": total, **about, "runs": runs}, indent=1) + "\n", "utf-8")
     sys.exit(1 if total["differing"] else 0)
 
 
