@@ -55,7 +55,7 @@ class Tabled(Recurrent):
         context: Context,
     ) -> PyTree:
         is_dropping = context.train and getattr(self, "dropout", 0.0)
-        if ids is None or is_dropping or not pays(ids.size, *table.shape, weights["kernel"].shape[-1]):
+        if ids is None or is_dropping or not _pays(ids, table, weights["kernel"]):
             return super().call(weights, x, initial_state, context=context)
         gates = jnp.take(jnp.matmul(table, weights["kernel"]), ids, axis=0, mode="clip")
         return super().call({**weights, "kernel": None}, gates, initial_state, context=context)
@@ -171,6 +171,10 @@ def pays(tokens: int, words: int, width: int, gates: int) -> bool:
     """
     product = width * gates
     return tokens * (product + _MOVED * (width - gates)) > _MARGIN * words * product
+
+
+def _pays(ids: Array, table: Array, kernel: Array) -> bool:
+    return pays(ids.size, table.shape[0], table.shape[1], kernel.shape[-1])
 
 
 def _is_tabled(layer: Any) -> bool:
