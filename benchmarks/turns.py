@@ -117,7 +117,9 @@ def _fits(name: str, peers: Sequence[Peer], effort: Effort, found: dict[str, Any
         step = found[peer.name].get("step", {}).get("median") or 1.0
         steps = max(1, min(32, int(effort.seconds / step)))
         if step < 4 * effort.seconds:
-            found[peer.name]["fit"] = spread([value for _ in range(2) if (value := peer.ask("fit", steps=steps))])
+            # The first fit may compile what a single step does not need.
+            times = [peer.ask("fit", steps=steps) for _ in range(3)][1:]
+            found[peer.name]["fit"] = spread([value for value in times if value])
 
 
 def _predictions(name: str, peers: Sequence[Peer], effort: Effort, found: dict[str, Any]) -> None:
