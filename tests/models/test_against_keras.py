@@ -10,12 +10,12 @@ import jaxgraphs as jg
 from tests.keras_weights import gradients_of, variables_of
 from tests.models.twins import LARGE, SMALL
 from tests.oracle import assert_close, assert_trees_close, keras_rules
+from tests.training.keras_in import keras_in
 
-SLOW = [pytest.param(twin, twin.slow_steps or twin.steps, id=twin.name, marks=pytest.mark.slow) for twin in LARGE]
-QUICK = [pytest.param(twin, twin.steps, id=twin.name) for twin in SMALL]
+TWINS = [*SMALL, *(pytest.param(twin, marks=pytest.mark.slow) for twin in LARGE)]
 
 
-@pytest.mark.parametrize("twin", [*SMALL, *(pytest.param(twin, marks=pytest.mark.slow) for twin in LARGE)], ids=str)
+@pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_layers_and_outputs(twin):  # oracle: Keras, from its own weights
     graph, model, variables = twin.made()
     x, _ = twin.batch()
@@ -46,29 +46,32 @@ def test_gradients(twin):  # oracle: jax.grad of Keras' model
     assert_trees_close(found, expected)
 
 
-@pytest.mark.parametrize(("twin", "steps"), [*QUICK, *SLOW])
-def test_training_follows_keras(twin, steps):  # oracle: Keras, from the same weights and on the same batches
-    graph, model, variables = twin.made()
-    weights = None if twin.loss_weights is None else list(twin.loss_weights)
-    trainer = jg.Trainer(graph, jg.optimizers.sgd(twin.rate), list(twin.losses), weights)
-    state = trainer.init(jax.random.key(0), variables=variables)
-    with keras_rules():
-        is_one = len(twin.losses) == 1
-        model.compile(
-            keras.optimizers.SGD(twin.rate), twin.losses[0] if is_one else list(twin.losses), loss_weights=weights
-        )
-    ours, theirs = [], []
-    for step in range(steps):
-        x, y = twin.batch(step % 5)
-        state, logs = trainer.train_step(state, (x, y))
-        ours.append(float(logs["loss"]))
-        with keras_rules():
-            # Keras reports the mean of all batches since the last reset.
-            model.reset_metrics()
-            given = [part if len(part) > 1 else part[0] for part in (x, y)]
-            theirs.append(float(model.train_on_batch(*given, return_dict=True)["loss"]))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
-    assert_trees_close(state.params, variables_of(model, graph)["params"], tolerance=1e-3)
+@pytest.mark.parametrize("twin", TWINS, ids=str)
+def test_training_follows_keras(twin):  # oracle: Keras, from the same weights and on the same batches
+    with jax.enable_x64(twin.dtype == "float64"):
+        graph, model, variables = twin.made(twin.dtype)
+        weights = None if twin.loss_weights is None else list(twin.loss_weights)
+        losses = list(twin.losses) if len(twin.losses) > 1 else twin.losses[0]
+        trainer = jg.Trainer(graph, jg.optimizers.sgd(twin.rate), losses, weights, precision=twin.dtype)
+        state = trainer.init(jax.random.key(0), variables=variables)
+        with keras_in(twin.dtype):
+            model.compile(keras.optimizers.SGD(twin.rate), losses, loss_weights=weights)
+        ours, theirs = [], []
+        for step in range(twin.steps):
+            x, y = twin.batch(step % 5, twin.dtype)
+            state, logs = trainer.train_step(state, (x, y))
+            ours.append(float(logs["loss"]))
+            theirs.append(keras_loss(model, x, y, twin.dtype))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+        assert_trees_close(state.params, variables_of(model, graph)["params"], tolerance=1e-3)
+
+
+def keras_loss(model, x, y, dtype):
+    """The loss of one step of Keras', which reports the mean of all batches since the last reset."""
+    with keras_in(dtype):
+        model.reset_metrics()
+        given = [part if len(part) > 1 else part[0] for part in (x, y)]
+        return float(model.train_on_batch(*given, return_dict=True)["loss"])
 
 
 def sum_of_waves(outputs):
