@@ -163,14 +163,16 @@ def _build(level: _Level, nested: Mapping[Any, _Built]) -> dict[Key, SymbolicTen
 
 
 def _call(built: _Built, args: Any, old: Node) -> Node:
-    """The call of a nested graph with its new outputs."""
+    """The call of a nested graph with its new outputs, in its place in the order of calls."""
     positional, keywords = args
     positional = tuple(positional[index] for index in built.inputs)
     if old.is_inferred:
-        return jax.tree.leaves(record(built.graph, positional, keywords))[0].node
+        made = jax.tree.leaves(record(built.graph, positional, keywords))[0].node
+        return dataclasses.replace(made, created=old.created)
     # Nothing is known in a Sequential without an Input until it is called.
     structure = jax.tree.structure(built.graph.outputs)
-    return Node(built.graph, (positional, keywords), old.specs[:1] * len(built.places), structure)
+    specs = old.specs[:1] * len(built.places)
+    return Node(built.graph, (positional, keywords), specs, structure, created=old.created)
 
 
 def _closed(level: _Level, found: Mapping[Key, SymbolicTensor], names: Mapping[Any, str]) -> _Built:

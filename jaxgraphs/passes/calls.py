@@ -23,7 +23,7 @@ class Call:
     Args:
         graph: the old graph that the call is in, and `path` where that is.
         node: the old call.
-        layer: what is called now: a nested graph is already rewritten.
+        layer: what is called: a nested graph is already rewritten.
         args: the arguments, already on the new graph's tensors.
         layers: what is called in the place of each layer of the graph.
     """
@@ -47,7 +47,7 @@ class Call:
 
     def kept(self) -> tuple[SymbolicTensor, ...]:
         """The outputs of the call as it was, on the new graph's tensors."""
-        return remake(self.node, self.layer, self.args, infer=False).tensors
+        return remake(self.node, self.layers.get(self.node.layer, self.layer), self.args, infer=False).tensors
 
     def of(self, layer: Any, args: Any = None) -> tuple[SymbolicTensor, ...]:
         """The outputs of another layer that is called here, under the old one's name."""
@@ -81,13 +81,15 @@ def rewrite_calls(graph: Graph, rule: Callable[[Graph, Path], Rule]) -> Graph:
 
 def _rewrite_level(graph: Graph, path: Path, rule: Rule, rewritten: Mapping[Path, Graph]) -> Graph:
     layers = {layer: rewritten.get((*path, graph.layer_name(layer)), layer) for layer in graph.layers}
+    # Rules know a layer as it was before any of its calls was rewritten.
+    known = dict(layers)
     tensors = inputs_before(graph)
     is_changed = False
     for node in graph.nodes:
         if node.layer is None:
             continue
         args = substitute_tensors(node.args, tensors)
-        call = Call(graph, path, node, layers[node.layer], args, layers)
+        call = Call(graph, path, node, known[node.layer], args, layers)
         made = rule(call)
         new = call.kept() if made is None else made
         is_changed |= any(a is not b and a != b for a, b in zip(new, node.tensors, strict=True))

@@ -53,7 +53,7 @@ def with_gradients(graph, variables, x):
     return jax.jit(jax.value_and_grad(total))(variables)
 
 
-@pytest.mark.parametrize("make", [question_answering, siamese, mixed])
+@pytest.mark.parametrize("make", [question_answering, siamese, pytest.param(mixed, marks=pytest.mark.slow)])
 def test_placed_graphs_compute_the_same(make):  # oracle: the graph on one device, and its gradients
     graph, x = make()
     variables = graph.init(jax.random.key(0))

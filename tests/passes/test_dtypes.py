@@ -18,7 +18,9 @@ def convolutions():
     return Graph(x, layers.GlobalAveragePooling2D()(y))
 
 
-@pytest.mark.parametrize(("dtype", "within"), [("float64", 1e-12), ("bfloat16", 0.05)])
+@pytest.mark.parametrize(
+    ("dtype", "within"), [("float64", 1e-12), pytest.param("bfloat16", 0.05, marks=pytest.mark.slow)]
+)
 def test_a_dtype_stays(dtype, within):  # oracle: the graph before it is rewritten
     with jax.enable_x64(dtype == "float64"):
         graph = convolutions()
