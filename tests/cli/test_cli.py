@@ -146,6 +146,7 @@ def test_models_that_cannot_be_asked_so(doubling, capsys):  # oracle: the messag
     assert "This is no file of arrays." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_goes_on(tmp_path, capsys):  # oracle: the uninterrupted run
     words = ["train", "siamese", "--size", "64", "--json"]
     assert main([*words, "--epochs", "2"]) == 0

@@ -18,7 +18,11 @@ def readme_data():
     return {"texts": words, "questions": words, "answers": np.arange(8, dtype=np.int32)}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+LONG = ("data.md", "scaling.md", "README.ko.md")
+RUN = [pytest.param(page, marks=[pytest.mark.slow] * (page.name in LONG), id=page.name) for page in PAGES]
+
+
+@pytest.mark.parametrize("page", RUN)
 def test_python_in_a_page_runs(page, tmp_path, monkeypatch, capsys):  # oracle: the page's own assertions
     text = page.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)

@@ -10,11 +10,11 @@ from jaxgraphs.graph.graph import Graph
 from tests.oracle import assert_close, keras_rules
 from tests.random_graphs import arrays_of, placed, random_graph
 
-QUICK, SLOW = 20, 300
+QUICK, SLOW = 8, 300
 
 
 def pytest_generate_tests(metafunc):
-    """The seeds: 20 in the quick part, 300 in all, and as many more as ``--random-graphs`` says."""
+    """The seeds: 8 in the quick part, 300 in all, and as many more as ``--random-graphs`` says."""
     if "seed" in metafunc.fixturenames:
         most = max(SLOW, metafunc.config.getoption("--random-graphs"))
         seeds = [pytest.param(seed, marks=pytest.mark.slow if seed >= QUICK else ()) for seed in range(most)]
@@ -94,6 +94,7 @@ def seed_states(model):
     return sum(int(np.prod(weight.shape)) for weight in model.weights if "seed" in weight.path.split("/")[-1])
 
 
+@pytest.mark.slow
 def test_the_generator_covers_what_it_should():  # oracle: the kinds of things that the first seeds hold
     kinds, nested, shared, masked, several = set(), 0, 0, 0, 0
     for seed in range(12):

@@ -29,6 +29,7 @@ def test_layers_and_outputs(twin):  # oracle: Keras, from its own weights
         assert_close(ours, theirs)
 
 
+@pytest.mark.slow  # thirty steps of gradient descent compare them too
 @pytest.mark.parametrize("twin", SMALL, ids=str)
 def test_gradients(twin):  # oracle: jax.grad of Keras' model
     graph, model, variables = twin.made()
