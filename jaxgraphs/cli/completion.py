@@ -17,8 +17,9 @@ def run(options: argparse.Namespace) -> None:
     """
     top = parser()
     for action in actions(top):
-        if hasattr(action, "words"):
-            action.choices = action.words
+        words = getattr(action, "words", None)
+        if words is not None:
+            action.choices = words
         elif getattr(action, "is_path", False):
             action.complete = shtab.FILE  # pyright: ignore[reportAttributeAccessIssue]
     print(shtab.complete(top, shell=options.shell))

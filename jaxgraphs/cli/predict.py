@@ -74,7 +74,8 @@ def _put(columns: Mapping[str, Any], options: argparse.Namespace) -> None:
         return
     if options.out.endswith(".npz"):
         buffer = io.BytesIO()
-        np.savez(buffer, **{name: np.asarray(values) for name, values in columns.items()})
+        arrays: dict[str, Any] = {name: np.asarray(values) for name, values in columns.items()}
+        np.savez(buffer, **arrays)
         content = buffer.getvalue()
     elif options.out.endswith(".csv"):
         content = _table(columns).encode()
