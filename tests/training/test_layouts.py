@@ -15,7 +15,7 @@ from jaxgraphs.training import sharding
 from jaxgraphs.training.patterns import path_of
 from tests.layers.case import run as run_layer
 from tests.layers.case import specs_of
-from tests.layers.test_catalogue import first_of_each_kind
+from tests.layers.test_catalogue import CASES, few_of_each_kind
 from tests.training.runs import classifier, rows, trainer_of
 
 ROWS, BATCH, STEPS = 21, 8, 20
@@ -195,7 +195,7 @@ def in_parts(params):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", list(first_of_each_kind()))
+@pytest.mark.parametrize("case", list(few_of_each_kind(CASES, 1)))
 def test_every_layer_in_parts(case):  # oracle: one device; what has an even number of features or heads is split
     layer, values = case.ours(), case.values()
     variables = layer.init(jax.random.key(0), *case.args(specs_of(values)), **case.call)
