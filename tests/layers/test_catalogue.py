@@ -22,7 +22,7 @@ def few_of_each_kind(cases, most):
         seen[kind] += 1
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", list(few_of_each_kind(CASES, 2)))
 def test_arrays(case):  # oracle: the declared specs, and Keras' shapes
     checks.check_specs(case)
 
