@@ -16,7 +16,7 @@ from jaxgraphs.layers.cells import States, forget_bias, nested_list
 from jaxgraphs.layers.convolve import convolve
 from jaxgraphs.layers.core import check_floating, drop
 from jaxgraphs.layers.recurrent import Recurrent, run_steps, step_mask
-from jaxgraphs.layers.spatial import AXES, named_weight, read_sizes, read_word
+from jaxgraphs.layers.spatial import AXES, named_weight, read_sizes, read_word, window_places
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import PyTree, title
 from jaxgraphs.symbolic.spec import TensorSpec
@@ -172,7 +172,7 @@ class BaseConvLSTM(Recurrent):
 
     def _places(self, x: Array) -> tuple[int, ...]:
         return tuple(
-            -(-(size - (window - 1) * spread if self.padding == "valid" else size) // stride)
+            window_places(size, (window - 1) * spread + 1, stride, self.padding)
             for size, window, spread, stride in zip(
                 x.shape[2:-1], self.kernel_size, self.dilation_rate, self.strides, strict=True
             )
