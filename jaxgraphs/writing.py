@@ -12,8 +12,24 @@ from jaxgraphs.errors import GraphValueError
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], what: str = "The file") -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A place beside `path` to write to; what stands there takes its place at once when all went well.
+
+    Nothing is left behind when something fails; the file system's own errors pass.
+    """
+    # Short, whatever the length of the name: a file system has a limit for one.
+    beside = path.with_name(f".{uuid.uuid4().hex}{path.suffix[:20]}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str], what: str = "The file") -> Iterator[Path]:
+    """As `whole`, with an error of ours where the file system refuses.
 
     Args:
         path: where the file is wanted; its folder is there.
@@ -27,18 +43,12 @@ def replacing(path: str | os.PathLike[str], what: str = "The file") -> Iterator[
     >>> path.read_text(), len(list(path.parent.iterdir()))
     ('whole', 1)
     """
-    path = Path(path)
-    # Short, whatever the length of the name: a file system has a limit for one.
-    beside = path.with_name(f".{uuid.uuid4().hex}{path.suffix[:20]}")
     try:
-        yield beside
-        os.replace(beside, path)
+        with whole(Path(path)) as beside:
+            yield beside
     except OSError as error:
         raise GraphValueError(
             f"{what} cannot be written.",
             received=f"{os.fspath(path)!r}: {error.strerror}",
             expected="a folder that is there and can be written to",
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)

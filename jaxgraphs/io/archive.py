@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from jaxgraphs.graph.variables import check_variables
 from jaxgraphs.io.json import to_json
 from jaxgraphs.io.reading import MAX_PARAMETERS, from_json
 from jaxgraphs.symbolic.spec import TensorSpec, canonical_dtype
+from jaxgraphs.writing import whole
 
 VERSION = 1
 MAX_HEADER = 2**27
@@ -168,19 +168,15 @@ def _pieces(leaves: Leaves, metadata: Mapping[str, str]) -> Iterator[bytes | mem
 
 
 def _write(path: Path, pieces: Iterator[bytes | memoryview]) -> None:
-    """Writes beside the file and puts it in its place at once, so that no reader sees half of it."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
+    """Writes all of the file or nothing, to the disk itself."""
     try:
-        with open(temporary, "xb") as file:
+        with whole(path) as beside, open(beside, "xb") as file:
             for piece in pieces:
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except OSError as error:
         raise GraphValueError(f"The file cannot be written: {error.strerror}.", where=os.fspath(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_header(file: Any, size: int, path: Any) -> tuple[dict[str, Any], int]:

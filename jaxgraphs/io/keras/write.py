@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from jaxgraphs.errors import GraphError, GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.variables import check_variables
 from jaxgraphs.io.keras.slots import Slot, slots_of
+from jaxgraphs.writing import whole
 
 
 def to_keras_weights(graph: Graph, variables: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -39,7 +38,7 @@ def to_keras_weights(graph: Graph, variables: Mapping[str, Any], path: str | os.
     slots = slots_of(graph, graph.variable_specs())
     _check_written(slots, variables)
     try:
-        with _replacing(Path(path)) as temporary:
+        with whole(Path(path)) as temporary:
             _write(temporary, graph, slots, variables)
     except OSError as error:
         raise GraphValueError("The file cannot be written.", where=str(path), received=str(error)[:200]) from error
@@ -88,16 +87,3 @@ def _write(file: Path, graph: Graph, slots: list[Slot], variables: Mapping[str, 
             else:
                 store.create_dataset(slot.place, data=array)
             store[slot.place.rsplit("/", 1)[0]].attrs["name"] = slot.owner
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place when all has been written, and goes when something fails."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
