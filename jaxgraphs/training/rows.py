@@ -2,7 +2,8 @@
 
 The rows are taken out of the table and of what the optimizer keeps for it, and the ids become places among them: the
 step itself does not know. A row that is not looked up has no gradient, and SGD and Adagrad leave it and what they keep
-of it as they are; RMSprop lets its mean decay, which is one multiplication. So the numbers are those of whole tables.
+of it as they are; so does lazy Adam, by definition; RMSprop lets its mean decay, which is one multiplication. So the
+numbers are those of whole tables.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _components(graph: Graph) -> list[tuple[list[Any], list[Any]]]:
 
 def _reader(graph: Graph, node: Node) -> Any:
     """The layer of a call that reads an input of the graph at each of its calls; None where it reads others too."""
-    reads_inputs = all(tensor in graph.inputs for call in graph.calls(node.layer) for tensor in call.parents)
+    reads_inputs = all(tensor in graph.inputs for call in graph.sharing(node.layer) for tensor in call.parents)
     return node.layer if reads_inputs else None
 
 
@@ -105,7 +106,10 @@ def row_entry(found: Sequence[Lookup], optimizer: Any, objection: str | None) ->
         objection: why they are left alone, where the reason is neither the tables nor the optimizer.
     """
     if objection is None and not isinstance(optimizer, RowWise):
-        objection = "the optimizer moves rows that are not looked up; SGD, RMSprop and Adagrad without momentum do not"
+        objection = (
+            "the optimizer moves rows that are not looked up; SGD, RMSprop and Adagrad without momentum do not, "
+            "nor does lazy_adam"
+        )
     if objection is not None:
         return Entry(ROWS, IDEA, objection=objection)
     notes = [f"{listed(list(each.tables))}: where a batch has up to {each.rows // _FACTOR} ids" for each in found]

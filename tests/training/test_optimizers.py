@@ -161,6 +161,28 @@ def test_a_schedule_gives_the_rate():  # oracle: Keras
     np.testing.assert_allclose(optimizers.learning_rate(state), 0.1 * 0.5**2.9, rtol=1e-6)
 
 
+def test_lazy_adam():  # oracle: Adam, on each row for the steps that have a gradient of it
+    params = {"embedding": jnp.arange(6.0).reshape(3, 2), "kernel": jnp.ones((1, 2))}
+    lazy, plain = optimizers.lazy_adam(0.1), optimizers.adam(0.1)
+    states, found, expected = [lazy.init(params), plain.init(params)], params, params
+    for step in range(3):
+        ways = jnp.array([[1.0, 2.0], [0.5 * (step > 0)] * 2, [0.0, 0.0]])
+        gradients = {"embedding": ways, "kernel": jnp.full((1, 2), float(step == 0))}
+        change, states[0] = lazy.update(gradients, states[0], found)
+        found = optax.apply_updates(found, change)
+        change, states[1] = plain.update(gradients, states[1], expected)
+        expected = optax.apply_updates(expected, change)
+        if step == 0:
+            np.testing.assert_array_equal(found["embedding"][1:], params["embedding"][1:])
+    # The second row's means are those of two steps of Adam; the third was never seen; what is no table moves always.
+    np.testing.assert_allclose(found["embedding"][:2], expected["embedding"][:2], rtol=1e-6)
+    np.testing.assert_array_equal(found["embedding"][2], params["embedding"][2])
+    np.testing.assert_allclose(found["kernel"], expected["kernel"], rtol=1e-6)
+    change, _ = lazy.update(jax.tree.map(jnp.zeros_like, params), states[0], found)
+    assert not np.any(change["embedding"])
+    assert np.all(change["kernel"] != 0)
+
+
 @pytest.mark.parametrize("name", ["SGD", "RMSprop", "Nadam", "Adafactor"])
 def test_bfloat16_parameters_keep_their_dtype_and_move(name):  # oracle: the same steps in float32, to two digits
     rough, state = by_us(optimizers.get(name), jnp.bfloat16)
@@ -215,6 +237,11 @@ def test_a_graph_without_parameters(name):  # oracle: the definition
         (lambda: optimizers.adam(learning_rat=0.1), GraphValueError, "'learning_rate'?"),
         (lambda: optimizers.adam(clipnorm=1.0, clipvalue=1.0), GraphValueError, "clipnorm, clipvalue"),
         (lambda: optimizers.adam(weight_decay=-1.0), GraphValueError, "weight_decay=-1.0"),
+        (
+            lambda: optimizers.lazy_adam(weight_decay=0.1),
+            GraphValueError,
+            "it would move rows that a batch does not have",
+        ),
         (lambda: optimizers.adam(-0.1), GraphValueError, "learning_rate=-0.1"),
         (lambda: optimizers.adam("fast"), GraphValueError, "learning_rate='fast'"),
         (lambda: optimizers.adam(beta_1=1.0), GraphValueError, "less than 1.0"),

@@ -44,6 +44,8 @@ OPTIMIZERS = {
     "rmsprop": lambda: optimizers.rmsprop(0.1),
     "clipped": lambda: optimizers.rmsprop(0.1, rho=0.5, global_clipnorm=0.01),
     "adagrad": lambda: optimizers.adagrad(0.1),
+    "lazy adam": lambda: optimizers.lazy_adam(0.1),
+    "lazy amsgrad": lambda: optimizers.lazy_adam(0.1, amsgrad=True, clipnorm=0.01),
 }
 
 

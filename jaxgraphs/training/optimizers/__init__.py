@@ -1,6 +1,6 @@
 """Keras' optimizers as Optax transformations, with Keras' names, arguments and numbers."""
 
-from jaxgraphs.training.optimizers.adaptive import adam, adamax, adamw, lamb, nadam
+from jaxgraphs.training.optimizers.adaptive import adam, adamax, adamw, lamb, lazy_adam, nadam
 from jaxgraphs.training.optimizers.composed import average_of, averaged, by_pattern, clipped_by
 from jaxgraphs.training.optimizers.first_order import adadelta, adagrad, lion, rmsprop, sgd
 from jaxgraphs.training.optimizers.named import get
@@ -21,6 +21,7 @@ __all__ = [
     "ftrl",
     "get",
     "lamb",
+    "lazy_adam",
     "learning_rate",
     "lion",
     "nadam",

@@ -9,7 +9,17 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from jaxgraphs.training.optimizers.base import Limits, Options, Rate, check_number, leafwise, transformation
+from jaxgraphs.errors import GraphValueError
+from jaxgraphs.training.optimizers.base import (
+    Limits,
+    Options,
+    Rate,
+    check_number,
+    lazily,
+    leafwise,
+    row_wise,
+    transformation,
+)
 
 
 def adam(
@@ -61,6 +71,40 @@ def adamw(
     check_number("weight_decay", weight_decay)
     decay: Options = {**options, "weight_decay": weight_decay or None}
     return adam(learning_rate, beta_1, beta_2, epsilon, amsgrad, **decay)
+
+
+def lazy_adam(
+    learning_rate: Rate = 0.001,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    amsgrad: bool = False,
+    **options: Unpack[Limits],
+) -> optax.GradientTransformation:
+    """`adam` that leaves the rows of embedding tables without a gradient, and their means, as they are.
+
+    Adam moves a word that a batch does not have by the mean of its old gradients. Here it stays until it is seen again,
+    so that a step may read and write the rows of a batch alone. These are other numbers than Adam's, which is why
+    this optimizer has a name of its own. Arrays that are not named ``embedding`` move as under `adam`.
+
+    Args: as for `adam`; `options` has no ``weight_decay``, which would move every row.
+    Returns: a transformation whose state holds the rate.
+    Raises: GraphValueError for a number out of range, or an unknown option.
+    Reference: LazyAdam of TensorFlow Addons; Kingma and Ba (2015), arXiv:1412.6980.
+
+    >>> params, gradients = {"embedding": jnp.zeros((2, 1))}, {"embedding": jnp.array([[0.0], [2.0]])}
+    >>> update, state = lazy_adam(0.5).update(gradients, lazy_adam(0.5).init(params), params)
+    >>> update["embedding"].round(3).tolist()
+    [[0.0], [-0.5]]
+    """
+    if dict(options).get("weight_decay"):
+        raise GraphValueError(
+            "lazy_adam takes no weight_decay: it would move rows that a batch does not have.",
+            fix="jg.optimizers.adamw(...), or embeddings_regularizer on the layer",
+        )
+    slots = {"momentum": jnp.zeros_like, "velocity": jnp.zeros_like, **({"largest": jnp.zeros_like} if amsgrad else {})}
+    rule = lazily(leafwise(slots, _adam_move(*_betas(beta_1, beta_2), epsilon)))
+    return row_wise(transformation(rule, learning_rate, Options(**options)), 1.0, Options(**options))
 
 
 def adamax(

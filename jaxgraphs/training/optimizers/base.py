@@ -158,6 +158,33 @@ def leafwise(slots: Mapping[str, Callable[[Array], Any]], move: Callable[..., tu
     return Rule(init, update)
 
 
+def lazily(rule: Rule) -> Rule:
+    """`rule`, but rows of embedding tables that have no gradient stay, and what is kept of them does.
+
+    The state of `rule` is, by name, of the structure of the parameters, as that of `leafwise` is.
+    """
+
+    def update(gradients: PyTree, state: Slots, params: PyTree, rate: Array, step: Array) -> tuple[PyTree, Slots]:
+        change, new = rule.update(gradients, state, params, rate, step)
+        still = jax.tree.map(jnp.zeros_like, change)
+        return _where_moved(gradients, change, still), {
+            name: _where_moved(gradients, new[name], state[name]) for name in new
+        }
+
+    return Rule(rule.init, update)
+
+
+def _where_moved(gradients: PyTree, new: PyTree, old: PyTree) -> PyTree:
+    """`new`, and in embedding tables `old` for each row whose gradient is zero."""
+
+    def visit(path: Any, gradient: Array, new: Array, old: Array) -> Array:
+        if not path or getattr(path[-1], "key", None) != "embedding":
+            return new
+        return jnp.where(jnp.any(gradient != 0, axis=-1, keepdims=True), new, old)
+
+    return jax.tree_util.tree_map_with_path(visit, gradients, new, old)
+
+
 def clipped(gradients: PyTree, options: Options) -> PyTree:
     """Gradients held within the one limit of `options`, if there is one, as Keras holds them."""
     if limit := options.get("clipvalue"):

@@ -8,13 +8,13 @@ from typing import Any
 import optax
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError, did_you_mean
-from jaxgraphs.training.optimizers.adaptive import adam, adamax, adamw, lamb, nadam
+from jaxgraphs.training.optimizers.adaptive import adam, adamax, adamw, lamb, lazy_adam, nadam
 from jaxgraphs.training.optimizers.first_order import adadelta, adagrad, lion, rmsprop, sgd
 from jaxgraphs.training.optimizers.regularised import adafactor, ftrl
 
 FACTORIES: Mapping[str, Callable[..., optax.GradientTransformation]] = {
     factory.__name__: factory
-    for factory in (sgd, rmsprop, adam, adamw, adamax, nadam, adagrad, adadelta, ftrl, lion, adafactor, lamb)
+    for factory in (sgd, rmsprop, adam, adamw, adamax, nadam, lazy_adam, adagrad, adadelta, ftrl, lion, adafactor, lamb)
 }
 
 # What Keras writes into a configuration and what has no counterpart here, by the value that leaves it without effect.
