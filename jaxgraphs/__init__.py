@@ -7,6 +7,7 @@ line starts before JAX does.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from jaxgraphs.version import __version__
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from jaxgraphs import data, layers, models
     from jaxgraphs.errors import (
         DTypeMismatchError,
+        GraphAttributeError,
         GraphError,
         GraphKeyError,
         GraphTypeError,
@@ -48,6 +50,7 @@ _HOMES = {
     "Checkpoints": "jaxgraphs.training.checkpoint",
     "DTypeMismatchError": "jaxgraphs.errors",
     "Graph": "jaxgraphs.graph.graph",
+    "GraphAttributeError": "jaxgraphs.errors",
     "GraphError": "jaxgraphs.errors",
     "GraphKeyError": "jaxgraphs.errors",
     "GraphTypeError": "jaxgraphs.errors",
@@ -90,6 +93,7 @@ __all__ = [
     "Checkpoints",
     "DTypeMismatchError",
     "Graph",
+    "GraphAttributeError",
     "GraphError",
     "GraphKeyError",
     "GraphTypeError",
@@ -133,7 +137,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(_MODULES[name])
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'jaxgraphs' has no attribute {name!r}")
+    instead = "; here it is jg.Graph" if name == "Model" else ""
+    # With the module and the name, the interpreter looks for what is spelt alike.
+    said = f"module 'jaxgraphs' has no attribute {name!r}{instead}"
+    raise AttributeError(said, name=name, obj=sys.modules[__name__])
 
 
 def __dir__() -> list[str]:

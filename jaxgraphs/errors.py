@@ -55,6 +55,10 @@ class GraphKeyError(GraphError, KeyError):
     __str__ = GraphError.__str__
 
 
+class GraphAttributeError(GraphError, AttributeError):
+    """An attribute that is not there, and what stands for it."""
+
+
 class ShapeMismatchError(GraphValueError):
     """Shapes that do not go together."""
 

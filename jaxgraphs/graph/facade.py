@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import jax
 
-from jaxgraphs.errors import GraphValueError
+from jaxgraphs.errors import GraphAttributeError, GraphValueError
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.keys import check_key
 from jaxgraphs.symbolic.node import UNKNOWN, Inferred, Ran, Variables, title
@@ -24,9 +24,33 @@ if TYPE_CHECKING:
     from jaxgraphs.inspect.draw import Picture
     from jaxgraphs.inspect.summary import Summary
 
+_TRAINER = 'trainer = jg.Trainer(graph, optimizer="adam", loss="mse")'
+_AS_IN_KERAS = {
+    "compile": _TRAINER,
+    "fit": f"{_TRAINER}; state, history = trainer.fit(trainer.init(jax.random.key(0)), x, y)",
+    "evaluate": "trainer.evaluate(state, x, y)",
+    "predict": "graph.apply(variables, x), or trainer.predict(state, x)",
+    "get_layer": 'graph["name"]',
+    "get_weights": "variables = graph.init(jax.random.key(0)), or state.variables after training",
+    "set_weights": "give the arrays to graph.apply(variables, x), or to trainer.init(key, variables=...)",
+    "save": 'jg.save("model.safetensors", graph, variables)',
+    "load_weights": 'graph, variables = jg.load("model.safetensors")',
+}
+"""What a model of Keras has, and where it is here."""
+
 
 class GraphMethods:
     """The methods of a Graph that compute, show or rewrite it."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Reached for what a graph has not: what models of Keras have is told where it is here."""
+            if name not in _AS_IN_KERAS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            raise GraphAttributeError(
+                f"A graph has no {name!r}: it is a description, and holds no arrays.", fix=_AS_IN_KERAS[name]
+            )
 
     def init(self, key: jax.Array, *inputs: Any, **kwargs: Any) -> dict[str, Any]:
         """Arrays for every layer: ``{"params": {layer: {...}}, "batch_stats": {...}}``; pure.

@@ -30,7 +30,7 @@ _MANY = 100
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class TrainState:
     """All that a training run carries from step to step; a pytree.
 
@@ -52,6 +52,11 @@ class TrainState:
     def variables(self) -> dict[str, Any]:
         """What `graph.apply` takes."""
         return {"params": self.params, **self.model_state}
+
+    def __repr__(self) -> str:
+        arrays = [leaf for leaf in jax.tree.leaves(self.params) if hasattr(leaf, "dtype")]
+        dtypes = ", ".join(sorted({str(leaf.dtype) for leaf in arrays})) or "none"
+        return f"<TrainState: step {self.step}, {sum(leaf.size for leaf in arrays):,} params in {dtypes}>"
 
     def replace(self, **changes: Any) -> TrainState:
         """The same with some fields changed."""

@@ -17,9 +17,11 @@ from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.inputs import check_inputs
 from jaxgraphs.layers.wrap import LinenLayer
+from jaxgraphs.symbolic.keys import check_key
 from jaxgraphs.symbolic.node import title
 from jaxgraphs.training import optimizers
 from jaxgraphs.training.ahead import ahead
+from jaxgraphs.training.arguments import check_data, check_run, check_state
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
 from jaxgraphs.training.checkpointing.session import open_session
@@ -137,6 +139,11 @@ class Trainer:
         self._logs = jax.jit(self.objective.logs)
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
 
+    def __repr__(self) -> str:
+        losses = zip(self.objective.names, self.objective.losses, strict=True)
+        trained = ", ".join(name for name, loss in losses if loss is not None)
+        return f"<Trainer of {title(self.graph)}: {self.optimizer_name or 'an optimizer'}; losses of {trained}>"
+
     @functools.cached_property
     def peers(self) -> Peers | None:
         """The processes that train together; None where this one is alone."""
@@ -158,6 +165,7 @@ class Trainer:
             key: one PRNG key; params, shuffling and dropout derive from it.
             variables: arrays to start from, such as ported ones; copied, so that training leaves them as they are.
         """
+        check_key(key, "trainer.init")
         if variables is not None:
             variables = self.execution.variables(self.objective.graph, jax.tree.map(jnp.array, dict(variables)))
         return self.execution.place(init_state(self.objective, self.optimizer, key, variables))
@@ -229,6 +237,7 @@ class Trainer:
                 while the device computes; 0 reads each when it is needed. Data that fits is kept on the device.
         Returns: the trained state; and the History. After Ctrl-C both are those of the last whole step.
         """
+        check_run(state, {"epochs": epochs, "batch_size": batch_size}, callbacks)
         start, size = self.execution.place(jax.tree.map(jnp.array, state)), batch_size or 32
         feed, held_out = self._feed(x, y, sample_weight, class_weight, size, shuffle, steps_per_epoch, validation_split)
         loop = Loop(
@@ -267,6 +276,9 @@ class Trainer:
             x, y, sample_weight: as for `fit`.
         Returns: {"loss": ..., "age_loss": ..., "income_accuracy": ...}.
         """
+        check_state(state, "evaluate(state, x, y)")
+        if is_in_memory(x):
+            self._checked(arrays_of(self.graph, x, y, sample_weight), "evaluate(state, x, y)")
         with peers_watched(self.peers):
             batches = self._batches(x, y, sample_weight, batch_size or 32, steps)
             return self._evaluate_batches(self._placed(state), batches)
@@ -278,6 +290,7 @@ class Trainer:
             state: a TrainState, or variables as `graph.apply` takes them.
             x: arrays, or an iterable of batches of inputs.
         """
+        check_state(state, "predict(state, x)")
         with peers_watched(self.peers):
             parts = list(self._predictions(state, x, batch_size or 32))
         if not parts:
@@ -341,6 +354,9 @@ class Trainer:
         # Processes agree on each batch, which a thread must not do beside their steps.
         return ahead(map(self._cast, itertools.islice(batches, steps)), prefetch if self.peers is None else 0)
 
+    def _checked(self, data: Arrays, call: str) -> Arrays:
+        return check_data(self.graph, self.objective.losses, data, call)
+
     def _cast(self, batch: Batch) -> Batch:
         """The batch with its inputs checked against the graph's and in their dtypes."""
         batch = dataclasses.replace(batch, inputs=tuple(self._device_inputs(batch)))
@@ -382,7 +398,7 @@ class Trainer:
         share: float,
     ) -> tuple[Any, Arrays | None]:
         if is_in_memory(x):
-            data, held_out = arrays_of(self.graph, x, y, weight, class_weight), None
+            data, held_out = self._checked(arrays_of(self.graph, x, y, weight, class_weight), "fit(state, x, y)"), None
             if share:
                 data, held_out = split(data, share)
             near, size = kept(data, self.execution.layout), min(batch_size, data.size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -116,6 +118,13 @@ def _scalar(value: Any, name: str) -> float:
     return float(value)
 
 
+def _otherwise(name: str, names: Sequence[str]) -> str:
+    """What to type where there is no validation data: for a name that may be misspelt besides."""
+    near = name if name in names else next(iter(difflib.get_close_matches(name, names, n=1)), "loss")
+    split = "fit(..., validation_split=0.2)"
+    return f"{split}, or monitor='{near}'" if near == name else f"{split} and monitor='val_{near}', or monitor='{near}'"
+
+
 def _absent(callback: Monitor, run: Run) -> GraphError:
     name, names = callback.monitor, list(run.logs)
     what = f"{type(callback).__name__} watches '{name}', which is not among the logs."
@@ -130,6 +139,6 @@ def _absent(callback: Monitor, run: Run) -> GraphError:
             what,
             received="fit without validation data",
             expected=", ".join(names),
-            fix=f"fit(..., validation_split=0.2), or monitor='{name.removeprefix('val_')}'",
+            fix=_otherwise(name.removeprefix("val_"), names),
         )
     return GraphValueError(what, expected=did_you_mean(name, names))

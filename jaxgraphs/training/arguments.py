@@ -1,0 +1,105 @@
+"""What fit, evaluate and predict were given, looked at before anything is computed: the slips of a first hour."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxgraphs.errors import GraphTypeError, GraphValueError, combine
+from jaxgraphs.graph.graph import Graph
+from jaxgraphs.layers.core import Embedding
+from jaxgraphs.training.callbacks.base import Callback
+from jaxgraphs.training.feeding import Arrays
+from jaxgraphs.training.losses import SparseCategoricalCrossentropy
+from jaxgraphs.training.step import TrainState
+
+
+def check_run(state: Any, counts: Mapping[str, Any], callbacks: Any) -> None:
+    """Raises GraphError unless a run can begin with these: a state, whole numbers by argument, and callbacks."""
+    check_state(state, "fit(state, x, y)", or_variables=False)
+    wrong = [
+        f"{name}={value!r}"
+        for name, value in counts.items()
+        if value is not None and not (isinstance(value, numbers.Integral) and value >= (name == "batch_size"))
+    ]
+    if wrong:
+        raise GraphValueError(
+            "These have to be whole numbers.", received=", ".join(wrong), expected="1 or more, as in epochs=10"
+        )
+    listed = callbacks if isinstance(callbacks, list | tuple) else () if callbacks is None else (callbacks,)
+    strange = [callback for callback in listed if not isinstance(callback, Callback)]
+    if strange or (listed and listed is not callbacks):
+        raise GraphTypeError(
+            "fit takes a list of callbacks.",
+            received=", ".join(map(repr, strange or listed)),
+            expected="objects of jg.callbacks, or of classes derived from jg.callbacks.Callback",
+            fix="callbacks=[jg.callbacks.EarlyStopping()]",
+        )
+
+
+def check_state(state: Any, call: str, *, or_variables: bool = True) -> None:
+    """Raises GraphTypeError unless `state`, the first argument of `call`, is one."""
+    if isinstance(state, TrainState) or (or_variables and isinstance(state, Mapping)):
+        return
+    method = call.partition("(")[0]
+    raise GraphTypeError(
+        f"The first argument of {method} is the state: a Trainer holds no arrays.",
+        received=type(state).__name__,
+        expected="a TrainState, from trainer.init" + (" or fit, or variables" if or_variables else " or fit"),
+        fix=f"state = trainer.init(jax.random.key(0)), then trainer.{call}",
+    )
+
+
+def check_data(graph: Graph, losses: Sequence[Any], data: Arrays, call: str) -> Arrays:
+    """Data in memory, once its targets are there and its whole numbers have a place in the graph.
+
+    Raises: GraphValueError that lists each target whose classes, and each input whose ids, are too large.
+    """
+    if all(target is None for target in data.targets):
+        method = call.partition("(")[0]
+        raise GraphValueError(f"{method} was given no targets.", expected="x and y", fix=f"trainer.{call}")
+    wrong = [*_classes_beyond(graph, losses, data), *_ids_beyond(graph, data)]
+    if wrong:
+        raise combine(
+            "Whole numbers in the data are larger than what the graph has a place for.",
+            wrong,
+            fix="count from 0; or a wider output, Dense(classes), or a longer table, Embedding(ids, ...)",
+        )
+    return data
+
+
+def _classes_beyond(graph: Graph, losses: Sequence[Any], data: Arrays) -> list[str]:
+    """Of a class below 0 nothing is said: it costs nothing, and marks what is not known."""
+    columns = zip(graph.output_names, graph.flat_outputs, losses, data.targets, data.weights, strict=True)
+    return [
+        f"target {name!r}: {most:g}, where the output has {tensor.shape[-1]} classes, 0 to {tensor.shape[-1] - 1}"
+        for name, tensor, loss, target, weight in columns
+        if isinstance(loss, SparseCategoricalCrossentropy)
+        and loss.axis == -1
+        and target is not None
+        and (most := _largest(target, weight)) >= (tensor.shape[-1] or np.inf)
+        and most != loss.ignore_class
+    ]
+
+
+def _ids_beyond(graph: Graph, data: Arrays) -> list[str]:
+    return [
+        f"input {name!r}: {most:g}, where {graph.layer_name(node.layer)} has {node.layer.input_dim} rows, "
+        f"0 to {node.layer.input_dim - 1}"
+        for name, tensor, ids in zip(graph.input_names, graph.inputs, data.inputs, strict=True)
+        for node in graph.nodes
+        if isinstance(node.layer, Embedding)
+        and tensor in node.parents
+        and (most := _largest(ids, None)) >= node.layer.input_dim
+    ]
+
+
+def _largest(values: Any, weight: Any) -> float:
+    """The largest of the values that count."""
+    values = np.asarray(values)
+    if weight is not None and np.ndim(weight) == 1:
+        values = values[np.asarray(weight) != 0]
+    return float(values.max()) if values.size else 0

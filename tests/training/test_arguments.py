@@ -1,0 +1,78 @@
+"""The slips of a first hour: each is told in words, with what to type instead."""
+
+import jax
+import numpy as np
+import pytest
+
+import jaxgraphs as jg
+from jaxgraphs import Graph, Input, layers
+
+words = Input((2,), dtype="int32", name="words")
+x = layers.Flatten()(layers.Embedding(10, 4, name="table")(words))
+GRAPH = Graph(words, [layers.Dense(1, name="price")(x), layers.Dense(3, activation="softmax", name="kind")(x)])
+TRAINER = jg.Trainer(GRAPH, "sgd", {"price": "mse", "kind": "sparse_categorical_crossentropy"})
+STATE = TRAINER.init(jax.random.key(0))
+X = np.zeros((4, 2), np.int32)
+Y = {"price": np.ones(4, np.float32), "kind": np.array([0, 1, 2, 0])}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: TRAINER.fit(X, Y), "The first argument of fit is the state: a Trainer holds no arrays."),
+        (lambda: TRAINER.evaluate(X, Y), "The first argument of evaluate is the state"),
+        (lambda: TRAINER.predict(X, X), "The first argument of predict is the state"),
+        (lambda: TRAINER.init(0), "trainer.init needs a random key."),
+        (lambda: TRAINER.fit(STATE, X, Y, epochs="3", batch_size=0), "received: epochs='3', batch_size=0"),
+        (lambda: TRAINER.fit(STATE, X, Y, callbacks=["early"]), "received: 'early'"),
+        (lambda: TRAINER.fit(STATE, X, Y, callbacks=jg.callbacks.EarlyStopping()), "fit takes a list of callbacks."),
+        (lambda: TRAINER.fit(STATE, X), "fit was given no targets."),
+        (lambda: TRAINER.evaluate(STATE, X), "evaluate was given no targets."),
+    ],
+)
+def test_slips(call, said):  # oracle: the messages
+    with pytest.raises(jg.GraphError) as caught:
+        call()
+    assert said in str(caught.value)
+    assert caught.value.fix or caught.value.expected
+
+
+@pytest.mark.parametrize("call", [TRAINER.fit, TRAINER.evaluate], ids=["fit", "evaluate"])
+def test_numbers_that_have_no_place(call):  # oracle: the message, word for word
+    with pytest.raises(jg.GraphValueError) as caught:
+        call(STATE, X + 12, {**Y, "kind": Y["kind"] + 1})
+    assert (
+        str(caught.value)
+        == """\
+Whole numbers in the data are larger than what the graph has a place for.
+  received: target 'kind': 3, where the output has 3 classes, 0 to 2
+            input 'words': 12, where table has 10 rows, 0 to 9
+  fix:      count from 0; or a wider output, Dense(classes), or a longer table, Embedding(ids, ...)"""
+    )
+
+
+def test_classes_that_do_not_count_may_be_any():  # oracle: the loss without them
+    weight = {"price": np.ones(4, np.float32), "kind": np.array([1.0, 1.0, 1.0, 0.0], np.float32)}
+    unknown = {**Y, "kind": np.array([0, 1, 2, 99])}
+    expected = TRAINER.evaluate(STATE, X, Y, sample_weight=weight)
+    assert TRAINER.evaluate(STATE, X, unknown, sample_weight=weight) == expected
+
+
+def test_what_holds_arrays_is_shown_shortly():  # oracle: the texts
+    assert repr(STATE) == "<TrainState: step 0, 76 params in float32>"
+    assert repr(TRAINER) == "<Trainer of Graph: sgd; losses of price, kind>"
+
+
+@pytest.mark.parametrize("name", ["compile", "fit", "evaluate", "predict", "get_layer", "save"])
+def test_what_a_model_of_keras_has(name):  # oracle: the message
+    with pytest.raises(AttributeError, match="it is a description") as caught:
+        getattr(GRAPH, name)
+    assert isinstance(caught.value, jg.GraphError)
+    assert caught.value.fix
+    assert not hasattr(GRAPH, "no_such_thing")
+
+
+def test_a_name_that_is_not_watched():  # oracle: the names of the logs
+    stopping = jg.callbacks.EarlyStopping(monitor="val_los")
+    with pytest.raises(jg.GraphValueError, match="and monitor='val_loss', or monitor='loss'"):
+        TRAINER.fit(STATE, X, Y, verbose=0, callbacks=[stopping])
