@@ -11,6 +11,18 @@ from pathlib import Path
 from jaxgraphs.errors import GraphValueError
 
 
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raises GraphValueError where a file could not be written at the end of a long job, before it begins."""
+    place = Path(path)
+    if place.is_dir() or not place.parent.is_dir() or not os.access(place.parent, os.W_OK):
+        is_folder = place.is_dir()
+        raise GraphValueError(
+            f"{os.fspath(path)!r} cannot be written.",
+            received="a folder of that name" if is_folder else f"no folder {os.fspath(place.parent)!r} to write to",
+            fix="a name for the file in it" if is_folder else f"mkdir -p {place.parent}, or another path",
+        )
+
+
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A place beside `path` to write to; what stands there takes its place at once when all went well.

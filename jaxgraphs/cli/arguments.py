@@ -6,17 +6,19 @@ import argparse
 import importlib
 from typing import Any
 
+from jaxgraphs.errors import GraphKeyError, did_you_mean
 from jaxgraphs.version import __version__
+from jaxgraphs.writing import check_place
 
 MAIN_JOB = "question_answering"
-JOBS = (MAIN_JOB, "social_posts", "inception", "residual", "siamese", "separable")
+JOBS = (MAIN_JOB, "social_posts", "inception", "residual", "siamese", "separable", "table")
 PAGE = """\
 usage: jaxgraphs COMMAND ... [--json] [--debug] [--help]
 
 Describe and train graph-shaped neural networks in JAX.
-
   train [MODEL]            train a model; report it beside its baseline
     --data PATH --task N --size N --model FORM    real data; the graph's form
+    --target COLUMN --input COLUMN                of your own table; repeatable
     --epochs N --seed N --resume DIR --save FILE  survive a kill; keep the model
     --allocator --host-devices N --cache DIR      faster steps and starts
     --distributed, or --coordinator HOST:PORT --processes N --process N
@@ -24,12 +26,12 @@ Describe and train graph-shaped neural networks in JAX.
     --story TEXT --question TEXT, or --data FILE [--out FILE]
   summary MODEL|FILE       the table of the layers; --cost adds FLOPs and bytes
   plot MODEL|FILE OUT      draw it: .svg, .png, .dot or .mmd
-  convert IN OUT           a Keras model as .safetensors; --layers, --verify
+  convert IN OUT           Keras' to .safetensors, or on; --layers, --verify
   datasets                 the data the jobs read, and where it comes from
   completion bash|zsh      completion for the shell
 
 to train: question_answering (the default), social_posts, inception, residual,
-          siamese, separable
+          siamese, separable, table (a CSV, JSON-lines or Parquet file of yours)
 each command explains itself: jaxgraphs train --help
 exit codes: 0 done, 1 an error that is explained, 2 wrong usage, 130 interrupted
 """
@@ -55,11 +57,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _command(commands: Any, common: argparse.ArgumentParser, name: str, does: str) -> argparse.ArgumentParser:
-    """A parser for one command, which lives in the module of its name."""
+def _command(
+    commands: Any, common: argparse.ArgumentParser, name: str, does: str, check: Any = None
+) -> argparse.ArgumentParser:
+    """A parser for one command, which lives in the module of its name; `check` comes before that is imported."""
     made = commands.add_parser(name, parents=[common], help=does, description=f"{does[0].upper()}{does[1:]}.")
 
     def run(options: argparse.Namespace) -> None:
+        if check is not None:
+            check(options)
         importlib.import_module(f"jaxgraphs.cli.{name}").run(options)
 
     made.set_defaults(command=run)
@@ -67,12 +73,16 @@ def _command(commands: Any, common: argparse.ArgumentParser, name: str, does: st
 
 
 def _train(commands: Any, common: argparse.ArgumentParser) -> None:
-    train = _command(commands, common, "train", "train a model and report it beside its baseline")
+    train = _command(commands, common, "train", "train a model and report it beside its baseline", _check_train)
     job = train.add_argument("job", nargs="?", default=MAIN_JOB, metavar="MODEL", help=f"{', '.join(JOBS)}")
     job.words = JOBS  # pyright: ignore[reportAttributeAccessIssue]
     _path(train, "--data", metavar="PATH", help="real data, such as a bAbI directory; embedded data where left out")
     train.add_argument(
         "--task", type=int, metavar="N", help="which task of the data (bAbI: 1-20; embedded: 1, 2, 3, 6)"
+    )
+    train.add_argument("--target", action="append", metavar="COLUMN", help="of a table: what to predict; repeatable")
+    train.add_argument(
+        "--input", action="append", metavar="COLUMN", help="of a table: what to read; repeatable, all else if left out"
     )
     train.add_argument("--size", type=_positive, metavar="N", help="how many training examples")
     train.add_argument("--model", metavar="FORM", help="which form of the graph, such as chapter or conditioned")
@@ -91,6 +101,16 @@ def _train(commands: Any, common: argparse.ArgumentParser) -> None:
     train.add_argument("--coordinator", metavar="HOST:PORT", help="of process 0, where all processes can reach it")
     train.add_argument("--processes", type=_positive, metavar="N", help="how many processes there are")
     train.add_argument("--process", type=int, metavar="N", help="which of them this is, from 0")
+
+
+def _check_train(options: argparse.Namespace) -> None:
+    """Raises GraphError where training would be in vain: an unknown job, no place for the model. JAX comes later."""
+    if options.job not in JOBS:
+        raise GraphKeyError(
+            f"There is nothing to train called {options.job!r}.", expected=did_you_mean(options.job, JOBS)
+        )
+    if options.save:
+        check_place(options.save)
 
 
 def _predict(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -117,9 +137,9 @@ def _plot(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _convert(commands: Any, common: argparse.ArgumentParser) -> None:
-    convert = _command(commands, common, "convert", "bring a Keras model over")
-    _path(convert, "source", metavar="IN", help="a .keras, .h5, .hdf5 or .json file of Keras'")
-    _path(convert, "out", metavar="OUT", help="a .safetensors file, or a .weights.h5 for Keras")
+    convert = _command(commands, common, "convert", "bring a Keras model over, or take one of ours elsewhere")
+    _path(convert, "source", metavar="IN", help="a .keras, .h5, .hdf5 or .json file of Keras', or a .safetensors")
+    _path(convert, "out", metavar="OUT", help=".safetensors, .weights.h5 for Keras, .stablehlo or .onnx")
     convert.add_argument("--layers", action="store_true", help="list the layers")
     convert.add_argument("--verify", action="store_true", help="compare the outputs with those of Keras")
 
@@ -130,7 +150,11 @@ def _datasets(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _completion(commands: Any, common: argparse.ArgumentParser) -> None:
     completion = _command(commands, common, "completion", "print what completes words in a shell")
-    completion.add_argument("shell", choices=("bash", "zsh"), help='for bash: eval "$(jaxgraphs completion bash)"')
+    completion.add_argument(
+        "shell",
+        choices=("bash", "zsh"),
+        help='as in: eval "$(jaxgraphs completion zsh)", in the file that the shell reads at its start',
+    )
 
 
 def _path(into: argparse.ArgumentParser, *flags: str, **settings: Any) -> None:

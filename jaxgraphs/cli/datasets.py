@@ -44,7 +44,8 @@ SOURCES = (
            "data.digits.load"),
     Source("pairs", "pairs of sequences of one source or of two", "", "made by the package", ("siamese",),
            "data.pairs.generate"),
-    Source("table", "any CSV, JSON-lines or Parquet file with named columns", "your own", "yours", (), "data.table"),
+    Source("table", "any file with named columns", "FILE.csv, .jsonl or .parquet, and --target COLUMN", "yours",
+           ("table",), "data.table"),
 )  # fmt: skip
 
 

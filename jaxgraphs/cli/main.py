@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from jaxgraphs.cli.arguments import parser
+from jaxgraphs.cli.arguments import PAGE, parser
 from jaxgraphs.cli.distributed import watched
 from jaxgraphs.errors import GraphError
 from jaxgraphs.startup import setup
@@ -24,7 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after ``jaxgraphs``; the process' own where left out.
     Returns: the exit code: 0 done, 1 an error that is explained, 2 wrong usage, 130 interrupted.
     """
-    options = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if not words:
+        print(PAGE, file=sys.stderr)
+        return USAGE
+    options = parser().parse_args(words)
     if getattr(options, "distributed", False) or getattr(options, "coordinator", None):
         return watched(lambda: _run(options))
     return _run(options)

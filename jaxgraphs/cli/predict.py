@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,13 +28,17 @@ def run(options: argparse.Namespace) -> None:
     Raises: GraphError when the model cannot be asked in this way, or the file does not fit it.
     """
     saved = load(options.file, with_extra=True)
-    extra = saved[2] if isinstance(saved[2], Mapping) else {}
-    if "questions" in extra and options.data is None:
+    # What turns rows into inputs may be saved by itself, as the first steps do.
+    extra = saved[2] if isinstance(saved[2], Mapping) else {"table": saved[2]} if isinstance(saved[2], str) else {}
+    if "questions" in extra and options.data is not None:
+        raise GraphValueError(
+            "This model answers questions about stories.", received=f"--data {options.data}", fix=STORY
+        )
+    if "questions" in extra:
         return _converse(options, saved)
     if options.data is None:
         raise GraphValueError(
             f"{options.file} holds a model that does not answer questions about stories.",
-            received=f"made by the job {extra.get('job', 'none')!r}",
             fix="give it --data FILE: rows with named columns, or arrays as .npy or .npz",
         )
     if options.data.endswith((".npy", ".npz")):
@@ -50,8 +55,12 @@ def run(options: argparse.Namespace) -> None:
 def _converse(options: argparse.Namespace, saved: Any) -> None:
     story = options.story or _ask("story: ")
     question = options.question or _ask("question: ")
+    answerer = answerer_of(saved, options.file)
+    unknown = answerer.unknown_words(story, question)
+    if unknown:
+        print(f"words that the model has not learned: {', '.join(unknown)}", file=sys.stderr)
     began = time.monotonic()
-    answers = answer(answerer_of(saved, options.file), story, question)
+    answers = answer(answerer, story, question)
     seconds = time.monotonic() - began
     if options.json:
         found = [{"answer": word, "probability": p} for word, p in answers]

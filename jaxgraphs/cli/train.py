@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from jaxgraphs.cli.distributed import joined
-from jaxgraphs.errors import GraphKeyError, did_you_mean
 from jaxgraphs.io.archive import save
 from jaxgraphs.jobs import JOBS, Options
 from jaxgraphs.training.processes import is_first
@@ -18,13 +18,10 @@ CHOICES = ("data", "task", "size", "model", "epochs", "seed", "resume")
 def run(options: argparse.Namespace) -> None:
     """Trains, saves where asked, and reports.
 
-    Raises: GraphError when there is no such job, or the job refuses.
+    Raises: GraphError when the job refuses.
     """
-    if options.job not in JOBS:
-        raise GraphKeyError(
-            f"There is nothing to train called {options.job!r}.", expected=did_you_mean(options.job, list(JOBS))
-        )
-    chosen = {name: getattr(options, name) for name in CHOICES}
+    chosen: dict[str, Any] = {name: getattr(options, name) for name in CHOICES}
+    chosen |= {"targets": tuple(options.target or ()), "inputs": tuple(options.input or ())}
     is_one_of_several = options.distributed or options.coordinator is not None
     mesh = joined(options.coordinator, options.processes, options.process) if is_one_of_several else None
     outcome = JOBS[options.job].run(Options(**chosen, verbose=0 if options.json else 1, mesh=mesh))

@@ -69,6 +69,10 @@ class Encoder(Protocol):
         """Values that `read` gave, as an array (n, width)."""
         ...
 
+    def __str__(self) -> str:
+        """What the numbers in that array are, in words."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
@@ -83,6 +87,11 @@ class Numbers:
         filled = np.where(np.isnan(numbers), self.filling, numbers)
         return ((filled - self.mean) / self.scale).astype(np.float32)
 
+    def __str__(self) -> str:
+        if (self.mean, self.scale) == (0.0, 1.0):
+            return "numbers as they stand"
+        return f"numbers, less their mean {self.mean:.4g}, in deviations of {self.scale:.4g}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Integers:
@@ -90,6 +99,9 @@ class Integers:
 
     def array(self, values: Sequence[Any]) -> np.ndarray:
         return np.array(values, np.int32).reshape(-1, 1)
+
+    def __str__(self) -> str:
+        return "integers as they stand"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +117,13 @@ class Categories:
     def array(self, values: Sequence[Any]) -> np.ndarray:
         return np.array([self._numbers.get(value, 0) for value in values], np.int32).reshape(-1, 1)
 
+    def __str__(self) -> str:
+        count = len(self.categories)
+        shown = ", ".join([*self.categories[:6], *(["..."] if count > 6 else [])])
+        if not self.unknown:
+            return f"{count} classes from 0: {shown}"
+        return f"{count} categories from 1, 0 for any other: {shown}; Embedding({count + 1}, ...) reads them"
+
     @functools.cached_property
     def _numbers(self) -> dict[str, int]:
         return {category: number for number, category in enumerate(self.categories, start=int(self.unknown))}
@@ -119,6 +138,9 @@ class Texts:
 
     def array(self, values: Sequence[Any]) -> np.ndarray:
         return pad([self.vocabulary.encode(words) for words in values], self.length)
+
+    def __str__(self) -> str:
+        return f"words, {self.length} in a row; Embedding({len(self.vocabulary)}, ...) reads them"
 
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
@@ -188,8 +210,10 @@ def _fit_numbers(column: Column, values: Sequence[float], target: bool) -> Numbe
 
 def _read_number(column: Column, value: object, target: bool) -> float | int:
     if _is_missing(value) or str(value).strip().lower() in _NO_NUMBER:
-        if column.fill is None or target:
+        if target:
             raise Unreadable(f"{column.name} is missing")
+        if column.fill is None:
+            raise Unreadable(f'{column.name} is missing; its Column may fill it, with fill="mean" or a number')
         return math.nan if column.kind == "number" else _integer(column, column.fill)
     return _number(column, value) if column.kind == "number" else _integer(column, value)
 

@@ -46,25 +46,49 @@ def read_rows(
         has no row, a header that is not UTF-8 text, or has one of `columns` twice.
     """
     file = require_file(path)
+    kind = _kind(file)
+    if kind == "parquet":
+        return _parquet(file, columns), []
+    text = _text(file)
+    return _jsonl(text, file, columns) if kind == "json" else _csv(text, file, columns, delimiter)
+
+
+def column_names(path: str | Path, *, delimiter: str | None = None) -> tuple[str, ...]:
+    """The columns of a file that `read_rows` reads, in order; of JSON-lines those of the first line.
+
+    Raises: GraphValueError when the file is missing, empty or of another kind, or its header cannot be read.
+    """
+    file = require_file(path)
+    kind = _kind(file)
+    if kind == "parquet":
+        return tuple(_parquet_names(file))
+    text = _text(file)
+    if kind == "csv":
+        return tuple(_header(text, file, delimiter)[0])
+    try:
+        return tuple(_object(next(line for line in text.split("\n") if line.strip())))
+    except Unreadable as reason:
+        raise GraphValueError("The first line cannot be read.", where=str(file), received=str(reason)) from reason
+
+
+def _kind(file: Path) -> str:
     kind = _SUFFIXES.get(file.suffix.lower())
     if kind is None:
         raise GraphValueError(
             "No reader knows this kind of file.", where=str(file), expected=f"a name in {', '.join(_SUFFIXES)}"
         )
-    if kind == "parquet":
-        return _parquet(file, columns), []
+    return kind
+
+
+def _text(file: Path) -> str:
     text = file.read_bytes().decode("utf-8-sig", "surrogateescape")
     if not text.strip():
         raise GraphValueError("The file is empty.", where=str(file), expected="rows with named columns")
-    return _jsonl(text, file, columns) if kind == "json" else _csv(text, file, columns, delimiter)
+    return text
 
 
 def _csv(text: str, file: Path, columns: Sequence[str], delimiter: str | None) -> tuple[list[Row], list[Fault]]:
-    records = _records(text, delimiter or ("\t" if file.suffix.lower() == ".tsv" else ","))
-    _, header = next(records)
-    if isinstance(header, Unreadable):
-        raise GraphValueError("The header cannot be read.", where=f"{file}, line 1", received=str(header))
-    names = [name.strip() for name in header]
+    names, records = _header(text, file, delimiter)
     _require_columns(columns, names, f"{file}, line 1")
     wanted = [(name, names.index(name)) for name in columns]
     rows: list[Row] = []
@@ -79,6 +103,17 @@ def _csv(text: str, file: Path, columns: Sequence[str], delimiter: str | None) -
     if not rows and not faults:
         raise GraphValueError("There is no row below the header.", where=f"{file}, line 1")
     return rows, faults
+
+
+def _header(
+    text: str, file: Path, delimiter: str | None
+) -> tuple[list[str], Iterator[tuple[int, list[str] | Unreadable]]]:
+    """The names of the columns, and the records below them."""
+    records = _records(text, delimiter or ("\t" if file.suffix.lower() == ".tsv" else ","))
+    _, header = next(records)
+    if isinstance(header, Unreadable):
+        raise GraphValueError("The header cannot be read.", where=f"{file}, line 1", received=str(header))
+    return [name.strip() for name in header], records
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | Unreadable]]:
@@ -144,15 +179,20 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return record
 
 
-def _parquet(file: Path, columns: Sequence[str]) -> list[Row]:
+def _parquet_names(file: Path) -> list[str]:
     parquet = require_package("pyarrow.parquet", "pyarrow")
     try:
-        names = parquet.read_schema(file).names
-        _require_columns(columns, names, str(file))
+        return list(parquet.read_schema(file).names)
+    except (OSError, ValueError) as error:
+        raise GraphValueError("This Parquet file cannot be read.", where=str(file), received=str(error)) from error
+
+
+def _parquet(file: Path, columns: Sequence[str]) -> list[Row]:
+    _require_columns(columns, _parquet_names(file), str(file))
+    parquet = require_package("pyarrow.parquet", "pyarrow")
+    try:
         records = parquet.read_table(file, columns=list(dict.fromkeys(columns))).to_pylist()
     except (OSError, ValueError) as error:
-        if isinstance(error, GraphValueError):
-            raise
         raise GraphValueError("This Parquet file cannot be read.", where=str(file), received=str(error)) from error
     if not records:
         raise GraphValueError("There is no row in the file.", where=str(file))

@@ -15,7 +15,7 @@ from jaxgraphs.errors import GraphValueError, ShapeMismatchError
 Arrays = np.ndarray | dict[str, np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Split:
     """Rows of inputs with their targets, ready for `Trainer.fit`.
 
@@ -36,6 +36,11 @@ class Split:
         if len({len(array) for part in (self.inputs, self.targets) for _, array in _named(part)}) > 1:
             received = ", ".join(f"{name or 'array'}: {length}" for name, length in lengths.items())
             raise ShapeMismatchError("The arrays of a split differ in their rows.", received=received)
+
+    def __repr__(self) -> str:
+        parts = [("inputs", self.inputs), ("targets", self.targets)]
+        shown = (f"{array.dtype} {name or what} {array.shape}" for what, part in parts for name, array in _named(part))
+        return f"<Split of {len(self):,} rows: {', '.join(shown)}>"
 
     def __len__(self) -> int:
         return len(next(array for _, array in _named(self.inputs)))

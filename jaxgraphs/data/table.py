@@ -129,11 +129,25 @@ class TableEncoder:
             raise GraphValueError("This is not the JSON of a table's encoder.", received=str(error)) from error
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Table(Dataset):
     """A file as arrays by the names of inputs and targets; `encoder` is what new rows need."""
 
     encoder: TableEncoder
+
+    def __repr__(self) -> str:
+        """What each input and target became: it says how to read it in a graph."""
+        skipped = f"; {len(self.faults):,} broken rows left out" if self.faults else ""
+        lines = [f"Table: {len(self.train):,} rows to train on, {len(self.test):,} to test on{skipped}"]
+        parts = (
+            ("input", self.encoder.inputs, self.train.inputs),
+            ("target", self.encoder.targets, self.train.targets),
+        )
+        for what, columns, arrays in parts:
+            for name, own in columns.items():
+                held = " and ".join(dict.fromkeys(str(fitted.encoder) for fitted in own))
+                lines.append(f"  {what:<6} {name!r}: {arrays[name].dtype} {arrays[name].shape[1:]}, {held}")
+        return "\n".join(lines)
 
     def encode(self, rows: Iterable[Mapping[str, object]]) -> dict[str, np.ndarray]:
         """New rows as inputs by name; see `TableEncoder.encode`."""
@@ -176,6 +190,10 @@ def table(
     >>> people = table(path, inputs={"height": "height"}, targets={"mood": "mood"}, test=0)
     >>> people.encode([{"height": 3}]), people.encoder.classes("mood")
     ({'height': array([[2.]], dtype=float32)}, ('bad', 'good'))
+    >>> people
+    Table: 4 rows to train on, 0 to test on
+      input  'height': float32 (1,), numbers, less their mean 2, in deviations of 0.5
+      target 'mood': int32 (), 2 classes from 0: bad, good
     """
     parts = parts_of(inputs, targets)
     wanted = [own.column.name for part in parts for own in _flat(part)]

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxgraphs.data.questions import QuestionEncoder
+from jaxgraphs.data.text import tokenize
 from jaxgraphs.errors import GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.io.archive import load
@@ -24,6 +25,11 @@ class Answerer:
     graph: Graph
     variables: Mapping[str, Any]
     encoder: QuestionEncoder
+
+    def unknown_words(self, story: str, question: str) -> tuple[str, ...]:
+        """The words that training did not show, each once."""
+        read = (story, self.encoder.text_vocabulary), (question, self.encoder.question_vocabulary)
+        return tuple(dict.fromkeys(word for text, known in read for word in tokenize(text) if word not in known.words))
 
 
 def load_answerer(path: str) -> Answerer:

@@ -22,6 +22,8 @@ class Options:
         seed: of data, parameters and order.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
         callbacks, resume: passed to `Trainer.fit`.
+        targets, inputs: of a file of one's own, the columns to predict, and those to predict them from; all others
+            where none are named.
         mesh: passed to `Trainer`: devices to train on, those of several processes among them.
     """
 
@@ -35,6 +37,8 @@ class Options:
     verbose: int = 1
     callbacks: tuple[Any, ...] = ()
     resume: str | None = None
+    targets: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
     mesh: Any = None
 
 

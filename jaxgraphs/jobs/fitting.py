@@ -15,6 +15,7 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.jobs.base import Options, Outcome
 from jaxgraphs.training import optimizers
 from jaxgraphs.training.balancing import COLLECTION
+from jaxgraphs.training.callbacks import Callback, Run
 from jaxgraphs.training.processes import fetched
 from jaxgraphs.training.trainer import Trainer
 
@@ -66,7 +67,9 @@ class Score:
         )
 
 
-def form_of(options: Options, job: str, forms: Sequence[str], *, has_tasks: bool = False) -> str:
+def form_of(
+    options: Options, job: str, forms: Sequence[str], *, has_tasks: bool = False, takes_columns: bool = False
+) -> str:
     """The form of the graph that is asked for, the first where none is.
 
     Raises: GraphValueError when there is no such form, or a task is given to a job that has none.
@@ -77,6 +80,12 @@ def form_of(options: Options, job: str, forms: Sequence[str], *, has_tasks: bool
     if options.task is not None and not has_tasks:
         received = f"task {options.task}"
         raise GraphValueError(f"The data of {job} has no tasks.", received=received, fix="leave the task out")
+    if (options.targets or options.inputs) and not takes_columns:
+        raise GraphValueError(
+            f"The columns that {job} reads are settled.",
+            received=", ".join((*options.targets, *options.inputs)),
+            fix="jaxgraphs train table --data FILE --target COLUMN reads any",
+        )
     return form
 
 
@@ -106,6 +115,7 @@ def fit(
     optimizer = optimizers.adam(recipe.rate)
     trainer = Trainer(graph, optimizer, recipe.loss, recipe.loss_weights, metrics, mesh=options.mesh)
     size = options.batch_size or recipe.batch_size
+    ended = _Ended()
     began = time.monotonic()
     state, history = trainer.fit(
         trainer.init(jax.random.key(options.seed)),
@@ -114,10 +124,11 @@ def fit(
         epochs=options.epochs or recipe.epochs,
         batch_size=size,
         verbose=options.verbose,
-        callbacks=options.callbacks,
+        callbacks=[*options.callbacks, ended],
         resume=options.resume,
     )
     seconds = time.monotonic() - began
+    report_of_run = _resumed(options.resume, ended.count, len(history.epoch))
     logs = trainer.evaluate(state, data.test.inputs, data.test.targets, batch_size=500)
     scores = _scores(baselines, logs)
     results = {
@@ -132,9 +143,29 @@ def fit(
         "seconds": round(seconds, 1),
     }
     report = _report(graph, results, scores, notes or {}, f"Adam at {recipe.rate}, batches of {size}")
+    report.update(report_of_run)
     # What balanced the losses is of the training, not of the model.
     variables = {name: tree for name, tree in fetched(state.variables).items() if name != COLLECTION}
     return Outcome(graph, variables, report, results, dict(extra or {}))
+
+
+class _Ended(Callback):
+    """Counts the epochs that end in this process."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_epoch_end(self, run: Run) -> None:
+        self.count += 1
+
+
+def _resumed(directory: str | None, ended: int, epochs: int) -> dict[str, str]:
+    """What is told of a run that was there before."""
+    if directory is None or ended == epochs:
+        return {}
+    if ended == 0:
+        return {"resumed": f"{directory} had all {epochs} epochs, nothing was trained; --epochs {2 * epochs} goes on"}
+    return {"resumed": f"{directory} had {epochs - ended} of these epochs"}
 
 
 def _by_output(graph: Graph, baselines: Mapping[str, Any]) -> dict[str, Mapping[str, float]]:

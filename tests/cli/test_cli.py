@@ -146,6 +146,42 @@ def test_models_that_cannot_be_asked_so(doubling, capsys):  # oracle: the messag
     assert "This is no file of arrays." in capsys.readouterr().err
 
 
+def test_models_go_anywhere(doubling, capsys):  # oracle: the program's own numbers
+    saved, out = str(doubling / "double.safetensors"), doubling / "double.stablehlo"
+    assert main(["convert", saved, str(out)]) == 0
+    np.testing.assert_array_equal(jg.load_exported(out)(np.ones((1, 2), np.float32)), [[2.0, 2.0]])
+    capsys.readouterr()
+    for words, text in (
+        (["convert", saved, "model.txt"], "The ending says what is to be written."),
+        (["convert", saved, "again.safetensors", "--verify"], "Only a file of Keras' can be compared with Keras."),
+        (["convert", saved, str(doubling / "no" / "where.onnx")], f"'{doubling}/no/where.onnx' cannot be written."),
+        (["train", "--save", str(doubling)], f"'{doubling}' cannot be written."),
+    ):
+        assert main(words) == 1
+        assert capsys.readouterr().err.startswith(f"error: {text}")
+
+
+def test_models_by_the_names_of_their_jobs(capsys):  # oracle: the model's name
+    assert main(["summary", "siamese"]) == 0
+    assert capsys.readouterr().out.startswith("Graph 'siamese_lstm'")
+
+
+def test_no_words_are_answered_with_the_page(capsys):  # oracle: the page
+    assert main([]) == 2
+    assert capsys.readouterr().err == arguments.PAGE + "\n"
+
+
+def test_what_the_first_steps_save_can_be_asked(tmp_path, capsys):  # oracle: the table's own words
+    (tmp_path / "rows.csv").write_text("x,y\n1,no\n2,yes\n1,no\n2,yes\n", "utf-8")
+    table = jg.data.table(tmp_path / "rows.csv", inputs={"x": "x"}, targets={"y": "y"}, test=0)
+    x = jg.Input((1,), name="x")
+    graph = jg.Graph(x, jg.layers.Dense(1, activation="sigmoid", name="y")(x))
+    variables = {"params": {"y": {"kernel": np.ones((1, 1), np.float32), "bias": np.zeros(1, np.float32)}}}
+    jg.save(tmp_path / "model.safetensors", graph, variables, extra=table.encoder.to_json())
+    assert main(["predict", str(tmp_path / "model.safetensors"), "--data", str(tmp_path / "rows.csv")]) == 0
+    assert capsys.readouterr().out.split() == ["y", "no", "yes", "no", "yes"]
+
+
 @pytest.mark.slow
 def test_a_run_goes_on(tmp_path, capsys):  # oracle: the uninterrupted run
     words = ["train", "siamese", "--size", "64", "--json"]

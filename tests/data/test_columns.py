@@ -56,8 +56,8 @@ def test_read(column, value, target, expected):  # oracle: by hand
     [
         (Column("c", "number"), "74 min", False, "c is '74 min', not a number"),
         (Column("c", "number"), "1_000", False, "c is '1_000', not a number"),
-        (Column("c", "number"), "", False, "c is missing"),
-        (Column("c", "number"), "NaN", False, "c is missing"),
+        (Column("c", "number"), "", False, 'c is missing; its Column may fill it, with fill="mean" or a number'),
+        (Column("c", "number"), "NaN", False, 'c is missing; its Column may fill it, with fill="mean" or a number'),
         (Column("c", "number", fill=0), "NaN", True, "c is missing"),
         (Column("c", "number"), "inf", False, "c is inf, which float32 does not hold"),
         (Column("c", "number"), "1e39", False, "c is 1e39, which float32 does not hold"),
