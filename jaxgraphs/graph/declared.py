@@ -27,9 +27,9 @@ def declared(graph: Graph, specs: Sequence[TensorSpec]) -> dict[str, Any]:
         if isinstance(layer, Layer) and layer.trainable:
             plain_args, plain_kwargs, _ = split_call(args, kwargs)
             place = found
-            for name in step.path[:-1]:
+            for name in step.place[:-1]:
                 place = place.setdefault(name, {})
-            place[step.path[-1]] = layer.weights(*plain_args, **plain_kwargs)
+            place[step.place[-1]] = layer.weights(*plain_args, **plain_kwargs)
         return infer_step(step, args, kwargs).specs
 
     evaluate(graph, call, specs)

@@ -20,6 +20,7 @@ from jaxgraphs.symbolic.node import (
     Variables,
     check_name,
     describe_call,
+    innermost,
     is_symbolic,
     record,
     title,
@@ -125,6 +126,11 @@ class Graph(GraphMethods):
         key = thing.layer if isinstance(thing, Node) and thing.layer is not None else thing
         return self.names[key]
 
+    def weights_name(self, thing: Any) -> str:
+        """The name under which a layer's arrays are: its own, but for one that holds a layer used elsewhere too."""
+        layer = thing.layer if isinstance(thing, Node) and thing.layer is not None else thing
+        return self.names.get(innermost(layer)) or self.names[layer]
+
     def tensor_name(self, tensor: SymbolicTensor) -> str:
         """The name in this graph of the layer that makes a tensor."""
         return self.names.get(tensor, None) or self.layer_name(tensor.node)
@@ -132,6 +138,11 @@ class Graph(GraphMethods):
     def calls(self, layer: Any) -> tuple[Node, ...]:
         """The calls of one layer, in order."""
         return tuple(node for node in self.nodes if node.layer is layer)
+
+    def sharing(self, layer: Any) -> tuple[Node, ...]:
+        """The calls that compute with the arrays of a layer: its own, and those of layers that hold it."""
+        root = innermost(layer)
+        return tuple(node for node in self.nodes if node.layer is layer or innermost(node.layer) is root)
 
     def __getitem__(self, name: str) -> Any:
         """The layer of that name.
@@ -170,13 +181,15 @@ class Step:
 
     Args:
         node: the call.
-        path: names of the layer and of the graphs around it, outermost first: the place of its weights.
+        path: names of the layer and of the graphs around it, outermost first.
+        place: the same for its weights: `path`, but for a layer that holds one used elsewhere too.
         call_path: the same with the number of each call, for what differs from call to call, such as random keys.
         training: True or False where a call around it said so.
     """
 
     node: Node
     path: tuple[str, ...]
+    place: tuple[str, ...]
     call_path: tuple[str, ...]
     training: bool | None = None
 
@@ -243,7 +256,8 @@ def _step(frame: _Frame, node: Node) -> Step:
     name = frame.graph.layer_name(node)
     frame.counts[name] += 1
     path = (*frame.path, name)
-    return Step(node, path, (*frame.call_path, f"{name}#{frame.counts[name] - 1}"), frame.training)
+    place = (*frame.path, frame.graph.weights_name(node))
+    return Step(node, path, place, (*frame.call_path, f"{name}#{frame.counts[name] - 1}"), frame.training)
 
 
 def _resolve(node: Node, env: Mapping[SymbolicTensor, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -351,7 +365,7 @@ def _check_shared(graph: Graph) -> None:
     """A shared layer has one set of weights, so each of its calls must need the same shapes."""
     first: dict[Any, Node] = {}
     for node in graph.nodes:
-        other = first.setdefault(node.layer, node) if node.layer is not None else node
+        other = first.setdefault(innermost(node.layer), node) if node.layer is not None else node
         if other is not node and not _same_variables(other.variables, node.variables):
             layer: Any = node.layer
             raise ShapeMismatchError(
@@ -364,7 +378,8 @@ def _check_shared(graph: Graph) -> None:
 
 
 def _same_variables(a: Variables, b: Variables) -> bool:
-    """Whether two calls need the same arrays, as far as is known."""
+    """Whether two calls need the same arrays, as far as is known; each may carry state of its own beside them."""
+    a, b = ({name: tree for name, tree in each.items() if name in a and name in b} for each in (a, b))
     if jax.tree.structure(a) != jax.tree.structure(b):
         return False
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)

@@ -156,12 +156,22 @@ def _rebuild_level(graph: Graph, path: Path, change: Change, rebuilt: Mapping[Pa
         layers[layer] = rebuilt[place] if changed is layer and isinstance(layer, Graph) else changed
     if all(new is old for old, new in layers.items()):
         return graph
+    layers = {old: _holding(new, layers) for old, new in layers.items()}
     tensors = inputs_before(graph)
     for node in graph.nodes:
         if node.layer is not None:
             made = remake(node, layers[node.layer], substitute_tensors(node.args, tensors), infer=infer)
             tensors.update(zip(node.tensors, made.tensors, strict=False))
     return arranged_as(graph, tensors, layers)
+
+
+def _holding(layer: Any, layers: Mapping[Any, Any]) -> Any:
+    """The layer, or that which holds what now stands for the layer that it held."""
+    held = getattr(layer, "held", None)
+    if held is None:
+        return layer
+    new = layers.get(held, None) or _holding(held, layers)
+    return layer if new is held else layer.holding(new)
 
 
 def arranged_as(graph: Graph, tensors: Tensors, layers: Mapping[Any, Any]) -> Graph:

@@ -54,10 +54,10 @@ def run_graph(
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any]:
         layer = step.node.layer
-        arrays = {name: _at(tree, step.path) for name, tree in variables.items()}
+        arrays = {name: _at(tree, step.place) for name, tree in variables.items()}
         for name, tree in state.items():
-            if (newer := _at(tree, step.path)) is not None:
-                arrays[name] = newer
+            if (newer := _at(tree, step.place)) is not None:
+                arrays[name] = _over(arrays.get(name), newer)
         arrays = {name: value for name, value in arrays.items() if value is not None}
         _check_present(step, arrays)
         plain_args, plain_kwargs = _unmask((args, dict(kwargs)), "value")
@@ -72,7 +72,7 @@ def run_graph(
         compute = compute if wrap is None else wrap(step, compute)
         outputs, out_masks, updates, penalties = compute(arrays, plain_args, plain_kwargs)
         for name, update in updates.items():
-            _put(state.setdefault(name, {}), step.path, {**(arrays.get(name) or {}), **update})
+            _put(state.setdefault(name, {}), step.place, {**(arrays.get(name) or {}), **update})
         losses.extend(penalties)
         return _mask_each(outputs, out_masks)
 
@@ -89,7 +89,8 @@ def infer_graph(graph: Graph, specs: Sequence[TensorSpec]) -> Inferred:
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
         inferred = infer_step(step, args, kwargs)
         for name, tree in inferred.variables.items():
-            _put(variables.setdefault(name, {}), step.path, tree)
+            known = _at(variables.setdefault(name, {}), step.place)
+            _put(variables[name], step.place, tree if known is None else _over(known, tree))
         return inferred.specs
 
     outputs = evaluate(graph, call, specs)
@@ -104,19 +105,21 @@ def init_graph(graph: Graph, key: jax.Array, specs: Sequence[TensorSpec]) -> Var
     """
     variables: dict[str, Any] = {"params": {}}
     unsettled: list[str] = []
-    done: set[tuple[str, ...]] = set()
+    done: set[tuple[tuple[str, ...], Any]] = set()
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
         inferred = infer_step(step, args, kwargs)
-        if step.path not in done:
-            done.add(step.path)
+        # A layer that holds another may carry state of its own beside the other's arrays.
+        if (step.place, step.node.layer) not in done:
+            done.add((step.place, step.node.layer))
             unknown = [leaf for leaf in jax.tree.leaves(inferred.variables) if not is_known(leaf.dims)]
             if unknown:
                 unsettled.append(f"{'/'.join(step.path)} needs an array of {', '.join(map(str, unknown))}")
             elif inferred.variables and not unsettled:
-                waiting = pending(step.node.layer, fold_path(key, step.path), *args, **kwargs)
+                waiting = pending(step.node.layer, fold_path(key, step.place), *args, **kwargs)
                 for name, tree in waiting.items():
-                    _put(variables.setdefault(name, {}), step.path, tree)
+                    known = _at(variables.setdefault(name, {}), step.place)
+                    _put(variables[name], step.place, tree if known is None else _over(tree, known))
         return inferred.specs
 
     evaluate(graph, call, specs)
@@ -159,7 +162,7 @@ def _check_present(step: Step, arrays: Mapping[str, Any]) -> None:
             f"The variables have no arrays for the layer '{place}'.",
             where=place,
             received=f"collections {sorted(arrays) or 'none'} for this layer",
-            expected=f"{', '.join(absent)}: {step.path}",
+            expected=f"{', '.join(absent)}: {step.place}",
             fix="graph.init(key) makes variables for this graph",
         )
 
@@ -171,6 +174,13 @@ def _at(tree: Any, path: Sequence[str]) -> Any:
             return None
         tree = tree[name]
     return tree
+
+
+def _over(old: Any, new: Any) -> Any:
+    """The old arrays with the newer ones among them."""
+    if not isinstance(old, Mapping):
+        return new
+    return {**old, **{name: _over(old.get(name), value) for name, value in new.items()}}
 
 
 def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
@@ -195,11 +205,11 @@ def _mask_each(outputs: PyTree, masks: PyTree) -> list[Masked]:
 
 
 def nodes_of(graph: Graph) -> tuple[tuple[tuple[str, ...], Node], ...]:
-    """Every call of a layer with its path, those in nested graphs included, in the order of the walk."""
+    """Every call of a layer with the place of its weights, nested graphs' included, in the order of the walk."""
     found: list[tuple[tuple[str, ...], Node]] = []
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any]:
-        found.append((step.path, step.node))
+        found.append((step.place, step.node))
         return [None] * len(step.node.specs)
 
     evaluate(graph, call, [None] * len(graph.inputs))

@@ -64,10 +64,10 @@ def check_streams(rngs: Any) -> None:
 
 def _wanted(graph: Graph) -> Iterator[tuple[tuple[str, ...], TensorSpec]]:
     """The place and spec of each array, as far as the graph knows them; a shared layer's once."""
-    seen: set[tuple[str, ...]] = set()
+    seen: set[tuple[tuple[str, ...], Any]] = set()
     for path, node in nodes_of(graph):
-        if path not in seen:
-            seen.add(path)
+        if (path, node.layer) not in seen:
+            seen.add((path, node.layer))
             for collection, tree in node.variables.items():
                 yield from _leaves((collection, *path), tree)
 

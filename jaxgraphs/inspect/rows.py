@@ -46,6 +46,7 @@ class Row:
         weight_bytes: of these numbers.
         trainable: whether what it holds is learned; for a nested graph, whether anything in it is.
         path: the names of the graphs around it, outermost first, and its own.
+        place: where its numbers are: `path`, but for a layer that holds one used elsewhere too.
         is_graph: whether it is a nested graph, whose layers are rows of their own.
         flops: floating-point operations of all calls; None where costs were not asked for.
         bytes: read and written by all calls.
@@ -61,6 +62,7 @@ class Row:
     weight_bytes: int | None
     trainable: bool
     path: Path
+    place: Path
     is_graph: bool = False
     flops: int | None = None
     bytes: int | None = None
@@ -126,8 +128,8 @@ def rows_of(graph: Graph, costs: Iterable[CallCost] = ()) -> tuple[Row, ...]:
 
 
 def totals_of(rows: Iterable[Row], costs: Sequence[CallCost] | None = None) -> Totals:
-    """The sums over the outermost rows."""
-    outer = [row for row in rows if row.depth == 0]
+    """The sums over the outermost rows; what several hold counts once."""
+    outer = _each_once(row for row in rows if row.depth == 0)
     trainable, total = _sum(row.trainable_params for row in outer), _sum(row.params for row in outer)
     others = None if trainable is None or total is None else total - trainable
     flops = None if costs is None else sum(cost.flops for cost in costs)
@@ -143,18 +145,19 @@ def _read_level(level: _Level, path: Path) -> dict[Path, _Level]:
     for tensor in graph.inputs:
         name = graph.tensor_name(tensor)
         call = Call((), (_shape(specs[tensor]),))
-        level.rows[name] = Row(name, "Input", (call,), 0, 0, 0, True, (*path, name))
+        level.rows[name] = Row(name, "Input", (call,), 0, 0, 0, True, (*path, name), (*path, name))
     for node in graph.nodes:
         if node.layer is None:
             continue
         name = graph.layer_name(node)
         args, kwargs = _resolved(node, specs)
-        variables, outputs = _inferred(Step(node, (*path, name), ()), args, kwargs)
+        place = (*path, graph.weights_name(node))
+        variables, outputs = _inferred(Step(node, (*path, name), place, ()), args, kwargs)
         specs |= {tensor: spec for tensor, spec in zip(node.tensors, outputs, strict=True) if tensor not in specs}
         call = Call(_sources(graph, node, numbers), tuple(_shape(spec) for spec in outputs))
         calls.setdefault(name, []).append(call)
         if numbers[node] == 0:
-            level.rows[name] = _row(node.layer, (*path, name), call, variables)
+            level.rows[name] = _row(node.layer, (*path, name), place, call, variables)
             if isinstance(node.layer, Graph):
                 read = [spec for spec in jax.tree.leaves(args) if isinstance(spec, TensorSpec)]
                 nested[(*path, name)] = _Level(node.layer, read)
@@ -197,7 +200,7 @@ def _shape(spec: TensorSpec) -> Shape | None:
     return None if spec == UNKNOWN else spec.shape
 
 
-def _row(layer: Any, path: Path, call: Call, variables: Any) -> Row:
+def _row(layer: Any, path: Path, place: Path, call: Call, variables: Any) -> Row:
     """A layer's row; that of a nested graph is completed from its layers' rows."""
     is_learned = bool(getattr(layer, "trainable", True))
     leaves = [] if variables is None else list(leaves_with_path(variables))
@@ -205,7 +208,8 @@ def _row(layer: Any, path: Path, call: Call, variables: Any) -> Row:
     learned = _sum(size_of(spec) for (collection, *_), spec in leaves if collection == "params") if is_learned else 0
     held = None if variables is None else _sum(_bytes(spec) for _, spec in leaves)
     learned = None if params is None else learned
-    return Row(path[-1], layer.kind, (call,), params, learned, held, is_learned, path, isinstance(layer, Graph))
+    is_graph = isinstance(layer, Graph)
+    return Row(path[-1], layer.kind, (call,), params, learned, held, is_learned, path, place, is_graph)
 
 
 def _bytes(spec: TensorSpec) -> int | None:
@@ -215,13 +219,19 @@ def _bytes(spec: TensorSpec) -> int | None:
 
 def _with_contents(row: Row, rows: Iterable[Row]) -> Row:
     rows = list(rows)
+    own = _each_once(rows)
     return dataclasses.replace(
         row,
-        params=_sum(inner.params for inner in rows),
-        trainable_params=_sum(inner.trainable_params for inner in rows),
-        weight_bytes=_sum(inner.weight_bytes for inner in rows),
+        params=_sum(inner.params for inner in own),
+        trainable_params=_sum(inner.trainable_params for inner in own),
+        weight_bytes=_sum(inner.weight_bytes for inner in own),
         trainable=any(inner.trainable for inner in rows if inner.kind != "Input"),
     )
+
+
+def _each_once(rows: Iterable[Row]) -> list[Row]:
+    """The rows without those whose numbers are all in another."""
+    return list({row.place: row for row in sorted(rows, key=lambda row: row.params or 0)}.values())
 
 
 def _in_order(levels: Mapping[Path, _Level]) -> list[Row]:

@@ -23,7 +23,7 @@ from jaxgraphs.io.values import encode
 from jaxgraphs.layers.base import Layer
 from jaxgraphs.layers.initializers import Initializer
 from jaxgraphs.layers.wrap import LinenLayer
-from jaxgraphs.symbolic.node import Node, Operation, SymbolicTensor, is_symbolic
+from jaxgraphs.symbolic.node import Node, Operation, SymbolicTensor, innermost, is_symbolic
 from jaxgraphs.symbolic.spec import BATCH
 
 FORMAT, VERSION = "jaxgraphs", 1
@@ -153,7 +153,8 @@ class _Writer:
 
     def _graph(self, graph: Graph) -> dict[str, Any]:
         kind = "Sequential" if type(graph) is Sequential else "Graph"
-        names = [[self.places[id(layer)], graph.names[layer]] for layer in graph.layers]
+        named = [*graph.layers, *(held for held in map(innermost, graph.layers) if held in graph.names)]
+        names = [[self.places[id(layer)], graph.names[layer]] for layer in dict.fromkeys(named)]
         common = {"class": kind, "name": graph.name, "names": names}
         if not all(node.is_inferred for node in graph.nodes):
             return {**common, "chain": [self.places[id(node.layer)] for node in graph.nodes[1:]]}

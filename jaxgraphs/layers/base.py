@@ -152,6 +152,15 @@ class Layer:
         return snake_case(self.kind)
 
     @property
+    def held(self) -> Any:
+        """A layer within this one whose arrays, by its own names, are this one's; None where there is none."""
+        return None
+
+    def holding(self, layer: Any) -> Any:
+        """This layer with another in the place of the one that it holds."""
+        raise GraphTypeError(f"{self.kind} holds no other layer.", fix="define held and holding")
+
+    @property
     def variable_dtype(self) -> Any:
         """What the arrays are stored in."""
         return canonical_dtype("float32" if self.dtype is None or str(self.dtype).startswith("mixed_") else self.dtype)

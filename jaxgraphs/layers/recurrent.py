@@ -327,5 +327,12 @@ class RNN(Recurrent):
     def runner(self) -> Cell:
         return self.cell
 
+    @property
+    def held(self) -> Any:
+        return self.cell
+
+    def holding(self, layer: Any) -> Any:
+        return self.replace(cell=layer)
+
     def weights(self, *specs: Any, **_: Any) -> Mapping[str, Any]:
         return inner_weights(self.cell, self.cell.cell_weights(specs[0].dims[-1]))

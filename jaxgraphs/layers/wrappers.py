@@ -237,6 +237,13 @@ class TimeDistributed(Wrapper):
                 fix="layers.Reshape((-1, 1)) gives each number a step of its own",
             )
 
+    @property
+    def held(self) -> Any:
+        return self.layer
+
+    def holding(self, layer: Any) -> Any:
+        return self.replace(layer=layer)
+
     def variable_specs(self, *args: Any, **kwargs: Any) -> Variables:
         args, kwargs, _ = split_call(args, kwargs)
         self.check(*args, **kwargs)

@@ -94,7 +94,7 @@ def _groups(graph: Graph, devices: int) -> list[_Group]:
 def _whole(graph: Graph, groups: list[_Group]) -> list[_Group]:
     """The groups without those that have some calls of a layer of which others stay where they are."""
     grouped = {node for group in groups for node in group.nodes}
-    kept = [group for group in groups if all(set(graph.calls(node.layer)) <= grouped for node in group.nodes)]
+    kept = [group for group in groups if all(set(graph.sharing(node.layer)) <= grouped for node in group.nodes)]
     return kept if len(kept) == len(groups) else _whole(graph, kept)
 
 

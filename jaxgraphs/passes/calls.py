@@ -113,6 +113,16 @@ def told_to_train(graph: Graph) -> frozenset[Path]:
     return frozenset(told)
 
 
+def held_elsewhere(graph: Graph) -> frozenset[Path]:
+    """The paths of nested graphs with whose arrays another layer computes too, and of the graphs in them."""
+    held: set[Path] = set()
+    for path, inner in graphs_within(graph):
+        for layer in inner.layers:
+            if isinstance(layer, Graph) and (path in held or len(inner.sharing(layer)) > len(inner.calls(layer))):
+                held.add((*path, inner.layer_name(layer)))
+    return frozenset(held)
+
+
 class Effects(NamedTuple):
     """What a call does beside giving its outputs: draws random numbers, moves state, adds to the loss."""
 

@@ -25,8 +25,8 @@ from jaxgraphs.layers.separable import (
     SeparableConv2D,
 )
 from jaxgraphs.passes.base import Arrange, PassResult, Setting, Variables
-from jaxgraphs.passes.calls import Call, Rule, layers_within, rewrite_calls, told_to_train
-from jaxgraphs.symbolic.node import Node, SymbolicTensor
+from jaxgraphs.passes.calls import Call, Rule, held_elsewhere, layers_within, rewrite_calls, told_to_train
+from jaxgraphs.symbolic.node import Node, SymbolicTensor, innermost
 
 Arrays = Mapping[str, Array]
 _FOLDABLE = (
@@ -72,8 +72,8 @@ class FoldedNormalization:
         """The graph without the normalisations that can be folded, and what makes its arrays."""
         if not any(type(layer) is BatchNormalization for layer in layers_within(graph)):
             return PassResult(graph)
-        told = told_to_train(graph)
-        folds = [fold for path, inner in graphs_within(graph) if path not in told for fold in _folds(inner, path)]
+        left = told_to_train(graph) | held_elsewhere(graph)
+        folds = [fold for path, inner in graphs_within(graph) if path not in left for fold in _folds(inner, path)]
         if not folds:
             return PassResult(graph)
         notes = tuple(f"{'/'.join((*f.path, f.norm_name))!r} is in {f.layer_name!r} {_WORDS[f.side]} it" for f in folds)
@@ -102,7 +102,7 @@ class _Around:
 
     def __init__(self, graph: Graph) -> None:
         self.computed = {node for node in graph.nodes if node.layer is not None}
-        self.calls = Counter(node.layer for node in self.computed)
+        self.calls = Counter(innermost(node.layer) for node in self.computed)
         self.given = {tensor.node for tensor in graph.inputs}
         self.readers: dict[SymbolicTensor, list[Node | None]] = {tensor: [None] for tensor in graph.flat_outputs}
         for node in graph.nodes:

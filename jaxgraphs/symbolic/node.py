@@ -446,6 +446,13 @@ OPERATORS: Mapping[str, Callable[..., jax.Array]] = {
 """What the operators of symbolic tensors compute."""
 
 
+def innermost(layer: Any) -> Any:
+    """The layer whose arrays a layer computes with: itself, or the one that it wraps without adding to its names."""
+    while (held := getattr(layer, "held", None)) is not None:
+        layer = held
+    return layer
+
+
 def is_symbolic(value: Any) -> bool:
     """Whether `value` is an edge of a graph rather than an array or a constant."""
     return isinstance(value, SymbolicTensor)

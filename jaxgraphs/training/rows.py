@@ -88,9 +88,10 @@ def _components(graph: Graph) -> list[tuple[list[Any], list[Any]]]:
 
 
 def _reader(graph: Graph, node: Node) -> Any:
-    """The layer of a call that reads an input of the graph at each of its calls; None where it reads others too."""
-    reads_inputs = all(tensor in graph.inputs for call in graph.sharing(node.layer) for tensor in call.parents)
-    return node.layer if reads_inputs else None
+    """The layer of a call that reads the graph's inputs at each of its calls; None where its table has other uses."""
+    calls = graph.calls(node.layer)
+    reads_inputs = all(tensor in graph.inputs for call in calls for tensor in call.parents)
+    return node.layer if reads_inputs and calls == graph.sharing(node.layer) else None
 
 
 def _is_plain(layer: Any) -> bool:

@@ -64,7 +64,7 @@ class Part:
     towers: tuple[Plan, ...] = ()
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Plan:
     """A model whose layers are made and whose calls are not; the graph comes with them."""
 
@@ -79,19 +79,27 @@ class Builder:
         era: of the Keras that wrote it.
         custom: the user's objects by name.
         asset: the text of a file in the archive's assets; None where there is none.
+        by_name: whether layers of one name and one configuration, within one model and the wrappers in it, are taken
+            to be one layer, which Keras 3 does not always note.
     """
 
     def __init__(
-        self, era: Era, custom: Mapping[str, Any], asset: Callable[[str], str | None] = lambda _: None
+        self,
+        era: Era,
+        custom: Mapping[str, Any],
+        asset: Callable[[str], str | None] = lambda _: None,
+        by_name: bool = False,
     ) -> None:
-        self._asset, self._place = asset, ""
+        self._asset, self._place, self._by_name, self._level = asset, "", by_name, 0
+        self.is_guessed = False
         self.readers: dict[tuple[Graph, int], HostLayer] = {}
         self.era, self.unknowns = era, Unknowns(custom)
         self.values = Values(era, self.unknowns)
         self.notes: list[str] = []
         self.within: dict[str, Any] = {}
-        self.is_frozen, self._depth, self._count = False, 0, 0
-        self._shared: dict[int, Any] = {}
+        self.is_frozen, self._depth, self._count, self._levels = False, 0, 0, 0
+        self._shared: dict[Any, Any] = {}
+        self._graphs: dict[Plan, Graph] = {}
         self.models: dict[Graph, tuple[tuple[LayerConfig, Any], ...]] = {}
 
     def graph(self, config: ModelConfig) -> Graph:
@@ -112,11 +120,13 @@ class Builder:
                 "Models lie too deeply in one another.", where=config.name, expected=f"at most {NESTING} levels"
             )
         was_frozen, self.is_frozen = self.is_frozen, self.is_frozen or not config.trainable
-        place, parts = self._place, []
+        place, parts, level = self._place, [], self._level
+        self._level = self._levels = self._levels + 1
         for layer, stem in zip(config.layers, _stems(config.layers), strict=True):
             self._place = f"{place}layers/{stem}/"
             parts.append(self._part(layer, config))
         self.is_frozen, self._depth, self._place = was_frozen, self._depth - 1, place
+        self._level = level
         return Plan(config, parts)
 
     def vocabulary(self, config: LayerConfig) -> list[Any] | None:
@@ -133,7 +143,7 @@ class Builder:
         """A layer within another one: a wrapper's, or a model's that is called at every time step."""
         if not config.is_model:
             return self._shared_or(config, lambda: build_layer(self, config, place))
-        plan = self.plan(model_config(config))
+        plan = self._shared_or(config, lambda: self.plan(model_config(config)))
         return None if self.unknowns.places else self._connect(plan)
 
     def _part(self, config: LayerConfig, owner: ModelConfig) -> Part:
@@ -149,7 +159,7 @@ class Builder:
             towers = tuple(self.plan(model_config(item)) for item in named)
             return Part(config, build_layer(self, config, config.name), towers=towers)
         if self._is_graph(config):
-            return Part(config, None, self.plan(model_config(config)))
+            return Part(config, None, self._shared_or(config, lambda: self.plan(model_config(config))))
         if is_operation(config):
             return Part(config, self._operation(config))
         return Part(config, self._shared_or(config, lambda: build_layer(self, config, config.name)))
@@ -159,11 +169,13 @@ class Builder:
         return config.is_model or (isinstance(given, type) and issubclass(given, Graph))
 
     def _shared_or(self, config: LayerConfig, make: Any) -> Any:
-        if config.shared is None:
-            return make()
-        if config.shared not in self._shared:
-            self._shared[config.shared] = make()
-        return self._shared[config.shared]
+        alike = repr((self._level, config.kind, config.name, _bare(config.config))) if self._by_name else None
+        keys = [key for key in (config.shared, alike) if key is not None]
+        known = next((self._shared[key] for key in keys if key in self._shared), None)
+        self.is_guessed |= known is not None and config.shared not in self._shared
+        made = make() if known is None else known
+        self._shared.update(dict.fromkeys(keys, made))
+        return made
 
     def _operation(self, config: LayerConfig) -> Any:
         """A recorded function as a layer; None, and a note, where it is not known."""
@@ -182,6 +194,12 @@ class Builder:
         return None if function is None else Operation(function, name=config.name, default_name=snake_case(config.kind))
 
     def _connect(self, plan: Plan) -> Graph:
+        """The graph of a plan, one and the same wherever the plan is met."""
+        if plan not in self._graphs:
+            self._graphs[plan] = self._connected(plan)
+        return self._graphs[plan]
+
+    def _connected(self, plan: Plan) -> Graph:
         made = {id(part): self._made(part) for part in plan.parts}
         pairs = tuple((part.config, made[id(part)]) for part in plan.parts)
         graph = (
@@ -244,6 +262,13 @@ class Builder:
             if (reader := calls.readers.get(str(tensor.node.name))) is not None:
                 self.readers[graph, index] = reader
         return graph
+
+
+def _bare(config: Any) -> Any:
+    """A configuration without what Keras notes of objects as it writes them."""
+    if isinstance(config, Mapping):
+        return {key: _bare(value) for key, value in config.items() if key not in ("shared_object_id", "build_config")}
+    return [_bare(item) for item in config] if isinstance(config, list) else config
 
 
 def _stems(layers: Sequence[LayerConfig]) -> list[str]:

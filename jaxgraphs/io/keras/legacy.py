@@ -34,16 +34,29 @@ def legacy_variables(
         root: the group with the list of layers: "model_weights", or "" in a file of weights alone.
     Raises: GraphError when layers, or the shapes of their arrays, do not fit.
     """
+    return assemble(legacy_arrays(graph, store, root, era, children))
+
+
+def legacy_arrays(
+    graph: Graph, store: Store, root: str, era: Era, children: Children | None = None
+) -> dict[Slot, np.ndarray]:
+    """The arrays as the file has them: those of a layer that is within several others once for each."""
     slots = slots_of(graph, graph.variable_specs(), children)
     wanted: dict[str, list[Slot]] = {}
     for slot in slots:
-        wanted.setdefault(slot.path[1], []).append(slot)
+        wanted.setdefault(slot.group, []).append(slot)
     groups = _groups(store, root)
     arrays: dict[Slot, np.ndarray] = {}
     for name, stored in _paired(wanted, groups).items():
         arrays.update(_layer(store, wanted[name], groups[stored], era, name))
     check(slots, {slot: arrays[slot].shape if slot in arrays else None for slot in slots})
-    return assemble(arrays)
+    return arrays
+
+
+def agree(arrays: Mapping[Slot, np.ndarray]) -> bool:
+    """Whether layers that a graph has as one have the same numbers wherever the file has them."""
+    first: dict[Any, np.ndarray] = {}
+    return all(np.array_equal(array, first.setdefault(slot.path, array)) for slot, array in arrays.items())
 
 
 def _groups(store: Store, root: str) -> dict[str, _Group]:

@@ -18,15 +18,16 @@ from jaxgraphs.io.keras.archive import CONFIG, METADATA, Archive
 from jaxgraphs.io.keras.build import Builder, whole_model
 from jaxgraphs.io.keras.era import Era, major_of
 from jaxgraphs.io.keras.hdf5 import opened
-from jaxgraphs.io.keras.legacy import era_of, is_legacy, legacy_variables
+from jaxgraphs.io.keras.legacy import agree, era_of, is_legacy, legacy_arrays, legacy_variables
 from jaxgraphs.io.keras.limits import ARRAY_BYTES, DRAWN, TOTAL_BYTES, refuse
 from jaxgraphs.io.keras.sources import FileSource, LiveSource, is_live, live_json
 from jaxgraphs.io.keras.texts import check, parse
 from jaxgraphs.io.keras.values import policy_name
-from jaxgraphs.io.keras.weights import variables_from
+from jaxgraphs.io.keras.weights import assemble, is_one, variables_from
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
+Asset = Callable[[str], str | None]
 
 
 def from_keras(source: Any, custom_objects: Mapping[str, Any] | None = None) -> tuple[Graph, dict[str, Any]]:
@@ -95,8 +96,11 @@ def load_keras_weights(path: Any, graph: Graph, variables: Mapping[str, Any] | N
 
 def _from_live(model: Any, custom: Mapping[str, Any]) -> tuple[Graph, dict[str, Any]]:
     config = parse(live_json(model), "The model's configuration")
-    graph, builder = _build(config, Era(3), custom)
-    return graph, variables_from(graph, LiveSource(model), _children(builder))
+    source = LiveSource(model)
+    graph, builder = _build(config, Era(3), custom, by_name=True)
+    if builder.is_guessed and not is_one(graph, source, _children(builder)):
+        graph, builder = _build(config, Era(3), custom)
+    return graph, variables_from(graph, source, _children(builder))
 
 
 def _from_config(config: Any, custom: Mapping[str, Any]) -> tuple[Graph, dict[str, Any]]:
@@ -128,12 +132,16 @@ def _from_archive(archive: Archive, name: str, custom: Mapping[str, Any]) -> tup
     config = parse(archive.text(CONFIG), "config.json")
     metadata = parse(archive.text(METADATA), "metadata.json")
     version = metadata.get("keras_version") if isinstance(metadata, Mapping) else None
-    graph, builder = _build(config, Era(major_of(version if isinstance(version, str) else "3")), custom, archive.words)
+    era = Era(major_of(version if isinstance(version, str) else "3"))
+    graph, builder = _build(config, era, custom, archive.words, by_name=True)
     _check_sizes(graph)
     if not graph.variable_specs():
         return graph, {"params": {}}
     with opened(archive.weights(), f"{name}: model.weights.h5") as store:
-        return graph, variables_from(graph, FileSource(store), _children(builder))
+        source = FileSource(store)
+        if builder.is_guessed and not is_one(graph, source, _children(builder)):
+            graph, builder = _build(config, era, custom, archive.words)
+        return graph, variables_from(graph, source, _children(builder))
 
 
 def _from_hdf5(file: BinaryIO, name: str, custom: Mapping[str, Any]) -> tuple[Graph, dict[str, Any]]:
@@ -147,17 +155,22 @@ def _from_hdf5(file: BinaryIO, name: str, custom: Mapping[str, Any]) -> tuple[Gr
                 fix="jg.load_keras_weights(path, graph) lays weights over a graph",
             )
         era = era_of(store, "model_weights")
-        graph, builder = _build(parse(text, "The model's configuration"), era, custom)
+        config = parse(text, "The model's configuration")
+        graph, builder = _build(config, era, custom, by_name=True)
         _check_sizes(graph)
         if store.group("model_weights") is None:
             raise GraphValueError("The HDF5 file has a model and no weights.", received=name)
-        return graph, legacy_variables(graph, store, "model_weights", era, _children(builder))
+        arrays = legacy_arrays(graph, store, "model_weights", era, _children(builder))
+        if builder.is_guessed and not agree(arrays):
+            graph, builder = _build(config, era, custom)
+            arrays = legacy_arrays(graph, store, "model_weights", era, _children(builder))
+        return graph, assemble(arrays)
 
 
 def _build(
-    config: Any, era: Era, custom: Mapping[str, Any], asset: Callable[[str], str | None] = lambda _: None
+    config: Any, era: Era, custom: Mapping[str, Any], asset: Asset = lambda _: None, by_name: bool = False
 ) -> tuple[Graph, Builder]:
-    builder = Builder(Era(era.major, era.backend, _mixes_dtypes(config)), custom, asset)
+    builder = Builder(Era(era.major, era.backend, _mixes_dtypes(config)), custom, asset, by_name)
     try:
         graph = builder.graph(whole_model(config))
         _warn(builder.notes)

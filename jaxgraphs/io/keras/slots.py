@@ -33,6 +33,7 @@ class Slot:
         owner: Keras' layer it belongs to, for messages.
         is_trainable: whether it is learned.
         layer: our layer that has it.
+        group: the name of the whole graph's layer that it is in; a layer within two of them has it twice.
     """
 
     place: str
@@ -42,6 +43,7 @@ class Slot:
     owner: str
     is_trainable: bool
     layer: Any = None
+    group: str = ""
 
 
 # Keras' order of a layer's arrays: ours, then Keras' name. What is learned comes before what is carried.
@@ -115,13 +117,14 @@ def _graph_slots(graph: Graph, specs: Any, place: str, path: Path, layout: Layou
         stem = snake_case(kind)
         number = counts.get(stem, 0)
         counts[stem] = number + 1
-        below = {key: _below(tree, name) for key, tree in specs.items()}
+        below = {key: _below(tree, graph.weights_name(layer)) for key, tree in specs.items()}
         if any(below.values()):
             found.append((f"{place}layers/{stem}{f'_{number}' if number else ''}", name, layer, below))
     places = layout.locate(f"{place}layers", [(own, name) for own, name, *_ in found])
     for own, (_, name, layer, below) in zip(places, found, strict=True):
         own = layout.seen.setdefault(layer, f"{own}/")
-        yield from layer_slots(layer, below, own, (*path, name), layout)
+        for slot in layer_slots(layer, below, own, (*path, graph.weights_name(layer)), layout):
+            yield slot if path else dataclasses.replace(slot, group=name)
 
 
 def layer_slots(layer: Any, specs: Any, place: str, path: Path, layout: Layout) -> Iterator[Slot]:

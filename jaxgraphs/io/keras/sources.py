@@ -33,6 +33,10 @@ class FileSource:
         """The array at a path."""
         return self.store.read(self._real(path), shape)
 
+    def is_one(self, paths: Sequence[str]) -> bool:
+        """Whether paths are of one array, which is then in one place alone."""
+        return len(paths) == 1 or sum(self.shape(path) is not None for path in paths) == 1
+
     def named(self, container: str) -> Mapping[str, str]:
         """The groups of a container by the names that Keras notes beside the arrays."""
         if container not in self._named:
@@ -82,6 +86,10 @@ class LiveSource:
                 expected=str(tuple(shape)),
             )
         return array
+
+    def is_one(self, paths: Sequence[str]) -> bool:
+        """Whether paths are of one variable."""
+        return len({id(self._variable(path)) for path in paths}) == 1
 
     def named(self, container: str) -> Mapping[str, str]:
         """The layers of a model within the model, by name."""

@@ -25,6 +25,10 @@ class Source(Protocol):
         """The array at a path, of this shape."""
         ...
 
+    def is_one(self, paths: Sequence[str]) -> bool:
+        """Whether these paths are of one array."""
+        ...
+
     def named(self, container: str) -> Mapping[str, str]:
         """The places in a container of layers, by the layers' names; empty where names are not kept."""
         ...
@@ -37,6 +41,25 @@ def variables_from(graph: Graph, source: Source, children: Children | None = Non
 
     Raises: GraphError that lists every array that is missing or of another shape.
     """
+    slots, places = _placed(graph, source, children)
+    # Keras keeps a layer that is within several others where it first comes upon it.
+    known = sorted(slots, key=lambda slot: source.shape(places[slot.place]) is not None)
+    slots = list({slot.path: slot for slot in known}.values())
+    check(slots, {slot: source.shape(places[slot.place]) for slot in slots})
+    return assemble({slot: source.read(places[slot.place], slot.spec.dims) for slot in slots})
+
+
+def is_one(graph: Graph, source: Source, children: Children) -> bool:
+    """Whether layers that a graph has as one are one in the source as well."""
+    slots, places = _placed(graph, source, children)
+    alike: dict[Any, dict[str, None]] = {}
+    for slot in slots:
+        alike.setdefault(slot.path, {})[places[slot.place]] = None
+    return all(source.is_one(list(paths)) for paths in alike.values())
+
+
+def _placed(graph: Graph, source: Source, children: Children | None) -> tuple[list[Slot], dict[str, str]]:
+    """The arrays of a graph, and where each place of theirs is in the source."""
     specs = graph.variable_specs()
 
     def locate(container: str, entries: Sequence[tuple[str, str]]) -> list[str]:
@@ -45,9 +68,7 @@ def variables_from(graph: Graph, source: Source, children: Children | None = Non
         return [place for place, _ in entries] if None in by_name else [f"{container}/{place}" for place in by_name]
 
     slots = slots_of(graph, specs, children, locate)
-    places = {slot.place: _place(source, slot) for slot in slots}
-    check(slots, {slot: source.shape(places[slot.place]) for slot in slots})
-    return assemble({slot: source.read(places[slot.place], slot.spec.dims) for slot in slots})
+    return slots, {slot.place: _place(source, slot) for slot in slots}
 
 
 def _place(source: Source, slot: Slot) -> str:

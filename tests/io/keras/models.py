@@ -111,6 +111,16 @@ def sequences():
     return functional(ids, [z[0], z[1], L.SimpleRNN(2)(w), rnn])
 
 
+def held():
+    x, y = keras.Input((5, 6), name="x"), keras.Input((6,), name="y")
+    dense, cell = L.Dense(6, activation="tanh", name="dense"), L.LSTMCell(3, name="cell")
+    i = keras.Input((6,))
+    inner = functional(i, L.BatchNormalization()(L.Dense(3)(i)), name="inner")
+    z = L.TimeDistributed(dense)(x)
+    rnns = [L.RNN(cell)(z), L.RNN(cell, go_backwards=True)(x)]
+    return functional([x, y], [dense(y), inner(y), L.TimeDistributed(inner)(z), *rnns])
+
+
 def states():
     x, y = keras.Input((5, 3), name="x"), keras.Input((6, 3), name="y")
     _, h, c = L.LSTM(4, return_state=True, name="encoder")(x)
@@ -156,7 +166,7 @@ MODELS: dict[str, Callable[[], Any]] = {
             convolutions,
             channels_first,
         ),
-        *(sequences, states, attention, preprocessing, adapted),
+        *(sequences, held, states, attention, preprocessing, adapted),
     )
 }
 
