@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxgraphs as jg
-from benchmarks import report, turns
+from benchmarks import plot, report, turns
 from benchmarks.peers import linen
 from benchmarks.peers.ours import graph_of
 from benchmarks.workloads import WORKLOADS
@@ -53,3 +53,22 @@ def test_the_report(tmp_path):  # oracle: by hand
     assert written["machine"]["cores"] >= 1
     assert written["results"]["siamese_lstm"]["jaxgraphs"]["step"]["median"] == 0.02
     assert report.markdown(written["results"]).count("\n") == 4
+
+
+@pytest.mark.parametrize("name", plot.PICTURES)
+def test_pictures_are_of_the_committed_results(name):  # oracle: the hash of the JSON
+    # Where this fails, `python -m benchmarks.plot` draws them anew.
+    drawn = plot.IMAGES / f"{name}.svg"
+    assert plot.mark((plot.RESULTS / plot.PICTURES[name][0]).read_bytes()) in drawn.read_text("utf-8")
+
+
+def test_pictures_are_drawn_from_numbers(tmp_path):  # oracle: the peers' names, and the same file again
+    found = {"results": {"siamese_lstm": {"Flax Linen": times(2.0), "jaxgraphs": times(1.0)}}}
+    (tmp_path / "peers.json").write_text(json.dumps(found))
+    texts = []
+    for _ in range(2):
+        plot.main(["speed", "--results", str(tmp_path), "--images", str(tmp_path)])
+        texts.append((tmp_path / "speed.svg").read_text("utf-8"))
+    assert texts[0] == texts[1]
+    assert "<!-- siamese LSTM -->" in texts[0]
+    assert "<!-- Keras on JAX -->" not in texts[0]
