@@ -33,7 +33,8 @@ def train(options: Options) -> Outcome:
     kept = data.train if options.size is None else data.train[: options.size]
     recipe = dataclasses.replace(RECIPE, loss={name: loss_for(data.encoder, name) for name in data.encoder.targets})
     # Numbers are learned, and their errors told, in deviations; this says how much one is in the file's unit.
-    scales = {f"deviation of {name}": own.scale for name, own in _encoders(data.encoder).items() if _is_number(own)}
+    numbers = {name: own for name, own in _encoders(data.encoder).items() if isinstance(own, Numbers)}
+    scales = {f"deviation of {name}": own.scale for name, own in numbers.items()}
     outcome = fit(
         options,
         graph,

@@ -23,7 +23,7 @@ def check_run(state: Any, counts: Mapping[str, Any], callbacks: Any) -> None:
     wrong = [
         f"{name}={value!r}"
         for name, value in counts.items()
-        if value is not None and not (isinstance(value, numbers.Integral) and value >= (name == "batch_size"))
+        if value is not None and not (isinstance(value, numbers.Integral) and int(value) >= int(name == "batch_size"))
     ]
     if wrong:
         raise GraphValueError(
@@ -75,12 +75,13 @@ def _classes_beyond(graph: Graph, losses: Sequence[Any], data: Arrays) -> list[s
     """Of a class below 0 nothing is said: it costs nothing, and marks what is not known."""
     columns = zip(graph.output_names, graph.flat_outputs, losses, data.targets, data.weights, strict=True)
     return [
-        f"target {name!r}: {most:g}, where the output has {tensor.shape[-1]} classes, 0 to {tensor.shape[-1] - 1}"
+        f"target {name!r}: {most:g}, where the output has {count} classes, 0 to {count - 1}"
         for name, tensor, loss, target, weight in columns
         if isinstance(loss, SparseCategoricalCrossentropy)
         and loss.axis == -1
         and target is not None
-        and (most := _largest(target, weight)) >= (tensor.shape[-1] or np.inf)
+        and (count := tensor.shape[-1]) is not None
+        and (most := _largest(target, weight)) >= count
         and most != loss.ignore_class
     ]
 
