@@ -26,7 +26,8 @@ def table_html(title: str, headers: Sequence[str], rows: Sequence[Row], footer: 
 
 def _table(head: str, columns: int, rows: Sequence[Row]) -> str:
     """The rows of each nested graph are a table of their own, folded, below its own row."""
-    start = f'<table style="{_STYLE}">{head}'
+    # The attribute gives way to a page's own rules; a page without any would set the columns edge to edge.
+    start = f'<table cellpadding="4" style="{_STYLE}">{head}'
     parts, depth = [start], 0
     for row in rows:
         if row.depth > depth:

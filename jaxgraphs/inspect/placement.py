@@ -23,11 +23,14 @@ class Placed:
     per_device: int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Placement:
     """Where the params of a state lie; ``str()`` is the table, `.rows` the data."""
 
     rows: tuple[Placed, ...]
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

@@ -15,7 +15,7 @@ from jaxgraphs.symbolic.node import UNKNOWN
 from jaxgraphs.symbolic.spec import is_known
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Summary:
     """A graph as a table: ``str()`` is plain text, `rows` and `totals` are data.
 
@@ -34,6 +34,9 @@ class Summary:
     notes: tuple[str, ...] = ()
     all_rows: tuple[Row, ...] = dataclasses.field(default=(), repr=False)
     placement: Placement | None = None
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return "\n".join([self.title, *ruled(self.headers, self.table()), *self.footer()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,10 +32,6 @@ def curves(history: Mapping[str, Sequence[Any]], epochs: Sequence[int], names: S
         names: the quantities to draw; all where left out.
     Raises: GraphKeyError when there is no such quantity; GraphError when Matplotlib is not installed or no epoch ran.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise GraphError("Curves are drawn by Matplotlib.", fix="pip install 'jaxgraphs[plot]'") from error
     known = quantities(history)
     wanted = known if names is None else list(names)
     if not wanted or not epochs:
@@ -43,10 +40,26 @@ def curves(history: Mapping[str, Sequence[Any]], epochs: Sequence[int], names: S
         if name not in known:
             raise GraphKeyError(f"The history has no {name!r}.", expected=did_you_mean(name, known))
     rows, columns = math.ceil(len(wanted) / ACROSS), min(ACROSS, len(wanted))
-    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
+    figure = _shown_figure()(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
     for panel, name in enumerate(wanted, start=1):
         _panel(figure.add_subplot(rows, columns, panel), name, history, epochs)
     return figure
+
+
+def _shown_figure() -> Any:
+    """A figure that a notebook shows, whether pyplot has told it of figures or not."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise GraphError("Curves are drawn by Matplotlib.", fix="pip install 'jaxgraphs[plot]'") from error
+
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            picture = io.BytesIO()
+            self.savefig(picture, format="png")
+            return picture.getvalue()
+
+    return Shown
 
 
 def _panel(axes: Any, name: str, history: Mapping[str, Sequence[Any]], epochs: Sequence[int]) -> None:

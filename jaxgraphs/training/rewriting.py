@@ -21,7 +21,7 @@ MORE = (LOGITS, ROWS)
 """Passes that are not on the graph alone."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Rewriting:
     """What passes make of a Trainer's graphs, each made when it is first asked for.
 
@@ -65,6 +65,9 @@ class Rewriting:
     def _optimized(self, graph: Graph, *, training: bool) -> Optimized:
         setting = Setting(training=training, is_spread=self.is_spread, devices=self.devices)
         return optimize(graph, _on_graphs(self.passes), setting)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         parts = (

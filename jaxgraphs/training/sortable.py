@@ -29,4 +29,6 @@ def sortable_html(headers: Sequence[str], rows: Sequence[Sequence[tuple[str, str
         "<tr>" + "".join(f'<td data-value="{escape(value)}">{escape(shown)}</td>' for shown, value in row) + "</tr>"
         for row in rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return (
+        f'<table cellpadding="4" style="text-align:right"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    )

@@ -17,7 +17,7 @@ from jaxgraphs.training.sortable import sortable_html
 from jaxgraphs.training.step import TrainState
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Table:
     """The runs of a sweep; ``str()`` is the table, `.rows` the data.
 
@@ -51,6 +51,9 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         lines = [tuple(self.rows[0]), *(tuple(_shown(value) for value in row.values()) for row in self.rows)]
