@@ -19,6 +19,7 @@ MODULES = {
     "jaxgraphs.training.optimizers": "Optimizers",
     "jaxgraphs.training.sharding": "Sharding",
     "jaxgraphs.data": "Data",
+    "jaxgraphs.training.sklearn": "scikit-learn",
 }
 # Of these the methods are for users too; of a layer it is the arguments that matter.
 _WITH_METHODS = {"Graph", "Trainer", "History", "TrainState", "Callback", "Run", "SymbolicTensor", "Ensemble", "Table"}

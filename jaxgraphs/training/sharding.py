@@ -36,6 +36,10 @@ PyTree = Any
 Shape = tuple[int, ...]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 @dataclasses.dataclass(frozen=True)
 class Along:
     """One axis of an array lies along one axis of the mesh.

@@ -17,6 +17,8 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.training.history import History
 from jaxgraphs.training.trainer import Trainer
 
+__all__ = ["Classifier", "Regressor"]
+
 Build = Callable[..., Graph]
 
 
@@ -189,6 +191,10 @@ class Regressor(RegressorMixin, _Estimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def _seed(random_state: Any) -> int:
