@@ -23,6 +23,7 @@ def test_a_notebook_shows_the_curves(tmp_path):  # oracle: the format
     assert RUN._repr_html_().startswith("<svg")
     RUN.plot().savefig(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert RUN.plot()._repr_png_().startswith(b"\x89PNG")
     assert History()._repr_html_() is None
 
 
