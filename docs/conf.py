@@ -18,6 +18,7 @@ copyright = author
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "_pages/notebooks/.ipynb_checkpoints"]
 html_theme = "furo"
+html_static_path, html_css_files = ["_static"], ["house.css"]
 html_title = f"jaxgraphs {release}"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
@@ -42,3 +43,4 @@ def setup(app) -> None:
     """Writes the pages that are made of something else, before Sphinx looks for pages."""
     app.connect("builder-inited", _write_pages)
     app.connect("autodoc-process-docstring", reference.restructure)
+    app.connect("autodoc-process-signature", reference.shorten)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 MODULES = {
     "jaxgraphs": "Graphs, training and files",
@@ -67,6 +68,11 @@ def _class_options(name: str) -> tuple[str, ...]:
 def restructure(_app, _what, _name, _thing, _options, lines: list[str]) -> None:
     """Rewrites a docstring in place: `Args:` and its kin become fields, the rest is kept literally."""
     lines[:] = list(_fields(lines))
+
+
+def shorten(_app, _what, _name, _thing, _options, signature: str | None, returns: str | None) -> tuple[Any, Any]:
+    """The signature without what a layer notes of itself, which nobody gives."""
+    return signature and signature.replace(", created=<factory>", ""), returns
 
 
 def _fields(lines: Iterable[str]) -> Iterator[str]:
