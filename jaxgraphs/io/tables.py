@@ -41,8 +41,9 @@ _CLASSES = (
     layers.SimpleRNNCell, layers.Softmax, layers.SpatialDropout1D, layers.SpatialDropout2D, layers.SpatialDropout3D,
     layers.StackedRNNCells, layers.StochasticDepth, layers.Subtract, layers.TimeDistributed,
     layers.UnitNormalization, layers.UpSampling1D, layers.UpSampling2D, layers.UpSampling3D, layers.ZeroPadding1D,
-    layers.ZeroPadding2D, layers.ZeroPadding3D, layers.Discretization, layers.Hashing, layers.IntegerLookup,
-    layers.StringLookup, layers.TextVectorization, layers.RandomBrightness, layers.RandomContrast, layers.RandomCrop,
+    layers.ZeroPadding2D, layers.ZeroPadding3D, layers.Discretization, layers.HashedCrossing, layers.Hashing,
+    layers.IntegerLookup, layers.StringLookup, layers.TextVectorization,
+    layers.RandomBrightness, layers.RandomContrast, layers.RandomCrop,
     layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom,
     layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D,
 )

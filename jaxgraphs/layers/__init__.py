@@ -33,6 +33,7 @@ from jaxgraphs.layers.conv_transpose import (
     Convolution3DTranspose,
 )
 from jaxgraphs.layers.core import Activation, Dense, Dropout, Embedding
+from jaxgraphs.layers.crossing import HashedCrossing
 from jaxgraphs.layers.einsum import EinsumDense
 from jaxgraphs.layers.feature_norm import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from jaxgraphs.layers.global_pooling import (
@@ -181,6 +182,7 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "HashedCrossing",
     "Hashing",
     "Identity",
     "IntegerLookup",

@@ -465,13 +465,14 @@ def _forward_only(layer: Layer, invert: bool) -> None:
 def _texts(values: Any) -> np.ndarray:
     """Texts as bytes, in an array of objects."""
     array = np.asarray(values, dtype=object)
-    flat = [_encoded(value) for value in array.ravel()]
+    flat = [encoded(value) for value in array.ravel()]
     texts = np.empty(array.size, object)
     texts[:] = flat
     return texts.reshape(array.shape)
 
 
-def _encoded(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
+    """A text as bytes."""
     if isinstance(value, (str, bytes)):
         return value.encode() if isinstance(value, str) else value
     raise GraphTypeError("A text was expected.", received=repr(value)[:80], fix='[["one"], ["two"]]')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +39,7 @@ from jaxgraphs.io.keras.operations import (
     without_none,
 )
 from jaxgraphs.io.keras.shapes import computed, settled
+from jaxgraphs.io.keras.starts import Readers, Starts, entered
 from jaxgraphs.io.keras.unknown import Unknowns
 from jaxgraphs.io.keras.values import Values, plain, policy_name
 from jaxgraphs.layers.attention import AdditiveAttention, Attention
@@ -92,7 +93,7 @@ class Builder:
     ) -> None:
         self._asset, self._place, self._by_name, self._level = asset, "", by_name, 0
         self.is_guessed = False
-        self.readers: dict[tuple[Graph, int], HostLayer] = {}
+        self.readers: dict[tuple[Graph, int], Readers] = {}
         self.era, self.unknowns = era, Unknowns(custom)
         self.values = Values(era, self.unknowns)
         self.notes: list[str] = []
@@ -227,8 +228,8 @@ class Builder:
 
     def _sequential(self, config: ModelConfig, pairs: Any) -> Graph:
         layers = [layer for item, layer in pairs if item.kind != "InputLayer"]
-        reader = self._reader_of(layers[0], 0) if layers else None
-        start = [_input(layer, reader) for layer, _ in pairs if layer.kind == "InputLayer"][:1]
+        reader = next(iter(self._readers_of(layers[0], 0)), None) if layers else None
+        start = [entered(layer, reader) for layer, _ in pairs if layer.kind == "InputLayer"][:1]
         if not start and pairs and (first := _first_input(pairs[0][0], config, reader)) is not None:
             start = [first]
         if layers and isinstance(layers[0], Graph) and len(layers[0].inputs) > 1:
@@ -240,27 +241,24 @@ class Builder:
             return Graph(start[0], start[0], config.name)
         graph = Sequential([*start, *layers], config.name)
         if reader is not None:
-            self.readers[graph, 0] = reader
+            self.readers[graph, 0] = (reader,)
         return graph
 
-    def _reader_of(self, layer: Any, position: int) -> HostLayer | None:
+    def _readers_of(self, layer: Any, position: int) -> Readers:
         """What reads the texts that are given to a layer, or to a model's input of that number."""
-        return layer if isinstance(layer, HostLayer) else self.readers.get((layer, position))
+        return (layer,) if isinstance(layer, HostLayer) else self.readers.get((layer, position), (None,))
 
     def _functional(self, config: ModelConfig, pairs: Any) -> Graph:
         config, pairs = counted_from_zero(config, pairs)
-        calls = _Calls(config, pairs, self._reader_of)
-        tensors = calls.run()
-        ends = []
-        for side in (config.inputs, config.outputs):
-            for reference in references(side):
-                if reference not in tensors:
-                    raise _dangling(reference, config.name)
-            ends.append(fill(unwrap(side) if self.era.is_legacy else side, tensors))
-        graph = Graph(ends[0], ends[1], config.name)
-        for index, tensor in enumerate(graph.inputs):
-            if (reader := calls.readers.get(str(tensor.node.name))) is not None:
-                self.readers[graph, index] = reader
+        starts = Starts(config, pairs, self._readers_of)
+        tensors = _Calls(config, pairs, starts).run()
+        for reference in references((config.inputs, config.outputs)):
+            if reference not in tensors:
+                raise _dangling(reference, config.name)
+        first, last = ((unwrap(side) if self.era.is_legacy else side) for side in (config.inputs, config.outputs))
+        graph = Graph(starts.arranged(first), fill(last, tensors), config.name)
+        for index, name in enumerate(starts.entries(config.inputs)):
+            self.readers[graph, index] = starts.readers(name)
         return graph
 
 
@@ -341,23 +339,19 @@ class _Calls:
 
     Args:
         pairs: each layer's configuration and what was made of it.
-        reader_of: what reads the texts given to a layer's input of a number.
+        starts: the model's Inputs.
     """
 
-    def __init__(self, config: ModelConfig, pairs: Any, reader_of: Callable[[Any, int], HostLayer | None]) -> None:
-        self.owner, self._reader_of = config.name, reader_of
+    def __init__(self, config: ModelConfig, pairs: Any, starts: Starts) -> None:
+        self.owner, self.starts = config.name, starts
         self.pairs = {layer.name: (layer, made) for layer, made in pairs}
-        self.readers: dict[str, HostLayer] = {}
 
     def run(self) -> dict[Reference, Any]:
         """Every output of every call."""
-        tensors: dict[Reference, Any] = {}
+        tensors = self.starts.tensors()
         waiting: dict[tuple[str, int], list[tuple[LayerConfig, int]]] = {}
         missing: dict[tuple[str, int], int] = {}
         ready: deque[tuple[LayerConfig, int]] = deque()
-        for name, (layer, _) in self.pairs.items():
-            if layer.kind == "InputLayer":
-                tensors[Reference(name, 0, 0)] = _input(layer, self._reader(layer))
         for name, (layer, _) in self.pairs.items():
             for index, call in enumerate(layer.calls):
                 needed = {(ref.layer, ref.call) for ref in references((call.args, call.kwargs))}
@@ -386,31 +380,6 @@ class _Calls:
             )
         return tensors
 
-    def _reader(self, entry: LayerConfig) -> HostLayer | None:
-        """The one layer that reads the texts of an input."""
-        if policy_name(entry.config.get("dtype")) != "string":
-            return None
-        found: dict[Any, None] = {}
-        for layer, made in self.pairs.values():
-            for call in layer.calls:
-                given = jax.tree.leaves(
-                    (call.args, dict(call.kwargs)), is_leaf=lambda leaf: isinstance(leaf, Reference)
-                )
-                tensors = [leaf for leaf in given if isinstance(leaf, Reference)]
-                places = [index for index, leaf in enumerate(tensors) if leaf.layer == entry.name]
-                found |= dict.fromkeys(self._reader_of(made, index) for index in places)
-        if len(found) > 1:
-            raise GraphValueError(
-                "Texts of one input are read in several ways, or by what cannot read them.",
-                where=f"{self.owner}/{entry.name}",
-                received=", ".join("neither" if layer is None else title(layer) for layer in found),
-                expected="one lookup layer for each input of texts",
-            )
-        reader = next(iter(found), None)
-        if reader is not None:
-            self.readers[entry.name] = reader
-        return reader
-
     def _check_known(self, needed: set[tuple[str, int]], name: str) -> None:
         for other, _ in needed:
             if other not in self.pairs:
@@ -424,14 +393,16 @@ class _Calls:
             raise _dangling(found[0], place)
         if layer is None:
             raise GraphValueError("An input of the Keras model is called.", where=place)
-        args, kwargs = (_plain_call(fill(part, tensors)) for part in (call.args, dict(call.kwargs)))
+        call, given = self.starts.given(layer, call)
+        known = ChainMap(dict(given), tensors)
+        args, kwargs = (_plain_call(fill(part, known)) for part in (call.args, dict(call.kwargs)))
         if isinstance(layer, Operation):
             function = config.config.get("function")
             if (sizes := computed(function, args, kwargs)) is not None:
                 return [sizes]
             args, kwargs = settled(function, args, kwargs, place)
         args, kwargs = arranged(layer, tuple(args), kwargs)
-        _check_read(layer, self.readers.values(), place)
+        _check_read(layer, self.starts.all_readers, place)
         _check_unrolled(layer, args, place)
         leaves = jax.tree.leaves(layer(*_whole_numbers(layer, args), **kwargs))
         for leaf in leaves:
@@ -499,24 +470,6 @@ def _check_read(layer: Any, readers: Iterable[HostLayer], place: str) -> None:
             expected="an Input of texts",
             fix="cut the model after it, and give it the numbers that layer.read(values) gives",
         )
-
-
-def _input(config: LayerConfig, reader: HostLayer | None = None) -> SymbolicTensor:
-    shape = sizes_of(config.config.get("batch_shape", config.config.get("batch_input_shape")))
-    dtype = policy_name(config.config.get("dtype", config.config.get("input_dtype"))) or "float32"
-    if shape is None or any(size is not None and not 0 <= size <= NUMBER for size in shape):
-        raise GraphValueError(
-            "An input of the Keras model has no usable shape.", where=config.name, received=repr(config.config)[:200]
-        )
-    if dtype == "string" and reader is not None:
-        return Input(batch_shape=reader.read_shape(tuple(shape)), dtype="int32", name=config.name)
-    if dtype == "string" or config.config.get("ragged"):
-        raise GraphValueError(
-            "An input of the Keras model takes texts or ragged rows, which JAX has no arrays for.",
-            where=config.name,
-            fix="cut the model after what it does with texts, and look words up before",
-        )
-    return Input(batch_shape=tuple(shape), dtype=dtype, name=config.name)
 
 
 def _first_input(first: LayerConfig, config: ModelConfig, reader: HostLayer | None = None) -> SymbolicTensor | None:

@@ -339,7 +339,7 @@ def _scaled_sum(builder: Builder, record: LayerConfig, place: str) -> Any:
 def _lookup(builder: Builder, record: LayerConfig, place: str) -> Any:
     """What looks values up in a vocabulary, which must be inline, or in the archive beside the model."""
     config = {name: value for name, value in record.config.items() if name not in _OF_LOOKUPS}
-    if "vocabulary" in config or record.kind != "Hashing":
+    if "vocabulary" in config or record.kind not in ("Hashing", "HashedCrossing"):
         config["vocabulary"] = _vocabulary(builder, record, place)
         if config["vocabulary"] is None:
             return None
@@ -374,11 +374,6 @@ def _vocabulary(builder: Builder, record: LayerConfig, place: str) -> list[Any] 
     return values
 
 
-def _hashed_crossing(builder: Builder, record: LayerConfig, place: str) -> Any:
-    builder.unknowns.refuse(place, "HashedCrossing hashes texts on the host; cut the model after it")
-    return None
-
-
 _AUGMENTATIONS = (
     *("RandomErasing", "RandomColorJitter", "RandomColorDegeneration", "RandomHue", "RandomSaturation", "RandomShear"),
     *("RandomSharpness", "RandomGrayscale", "RandomInvert", "RandomPosterization", "RandomPerspective", "AugMix"),
@@ -400,6 +395,5 @@ _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
     **{name: _depthwise(name) for name in ("DepthwiseConv1D", "DepthwiseConv2D")},
     **{name: _separable(name) for name in ("SeparableConv1D", "SeparableConv2D")},
     **dict.fromkeys(_AUGMENTATIONS, _augmenting),
-    **dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization", "Hashing"), _lookup),
-    "HashedCrossing": _hashed_crossing,
+    **dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"), _lookup),
 }

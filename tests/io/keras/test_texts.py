@@ -12,6 +12,7 @@ from jaxgraphs.errors import GraphError
 from jaxgraphs.io.keras.read import from_keras
 from tests.io.keras.files import archive, called, dense, entry, functional, tensor
 
+PAIR = [["x", 0, 0], ["n", 0, 0]]
 TABLE = np.arange(15, dtype="float32").reshape(5, 3)
 
 
@@ -63,6 +64,56 @@ def test_nested_and_sequential():  # oracle: the rows of the table
     np.testing.assert_array_equal(graph.apply(variables, inputs), TABLE[inputs[0]])
 
 
+def reader(name, kind, **config):
+    return {"class_name": kind, "config": {"name": name, **config}}
+
+
+def test_one_text_for_two_readers():  # oracle: each layer's own reading
+    words = reader("words", "TextVectorization", vocabulary=["cat", "dog"], output_sequence_length=3)
+    whole = reader("whole", "StringLookup", vocabulary=["a cat"])
+    join = {"class_name": "Concatenate", "config": {"name": "table", "axis": -1}}
+    layers = [
+        *(entry("x", (None, 1), "string"), entry("n", (None, 2), "int32")),
+        *(called(words, [tensor("x")]), called(whole, [tensor("x")])),
+        called(join, [[tensor("words"), tensor("n"), tensor("whole")]]),
+    ]
+    graph, variables = from_keras(json.dumps(functional(layers, "table", input_layers=PAIR)))
+    assert graph.input_names == ("x:words", "x:whole", "n")
+    texts, numbers = [["a cat"], ["dog"]], np.array([[7, 8], [9, 10]], np.int32)
+    expected = [[1, 2, 0, 7, 8, 1], [3, 0, 0, 9, 10, 0]]
+    for given in ({"x": texts, "n": numbers}, [texts, numbers]):
+        assert graph.apply(variables, jg.read_inputs(graph, given)).tolist() == expected
+    nested = {"class_name": "Functional", "config": functional(layers, "table", input_layers=PAIR)["config"]}
+    nested["config"]["name"] = "inner"
+    again = [layers[0], layers[1], called(nested, [[tensor("x"), tensor("n")]])]
+    outer, _ = from_keras(json.dumps(functional(again, "inner", input_layers=PAIR)))
+    assert outer.apply({}, jg.read_inputs(outer, {"x": texts, "n": numbers})).tolist() == expected
+
+
+def test_a_crossing_of_two_inputs():  # oracle: Keras' documentation of HashedCrossing
+    cross = reader("cross", "HashedCrossing", num_bins=5, output_mode="one_hot")
+    layers = [
+        *(entry("a", (None, 1), "string"), entry("b", (None, 1), "int32")),
+        called(cross, [[tensor("a"), tensor("b")]]),
+        called(
+            {"class_name": "Concatenate", "config": {"name": "table", "axis": -1}}, [[tensor("cross"), tensor("b")]]
+        ),
+    ]
+    graph, _ = from_keras(json.dumps(functional(layers, "table", input_layers=[["a", 0, 0], ["b", 0, 0]])))
+    assert graph.input_names == ("a+b:cross", "b")
+    values = {"a": [[text] for text in "ABABA"], "b": np.array([[101], [101], [101], [102], [102]])}
+    row = graph.apply({}, jg.read_inputs(graph, values))
+    assert np.argmax(row[:, :5], -1).tolist() == [1, 4, 1, 1, 3]
+    np.testing.assert_array_equal(row[:, 5:], values["b"])
+
+
+def test_one_input_read_in_two_ways():  # oracle: the message
+    x = jg.Input((1,), dtype="int32", name="x")
+    graph = jg.Graph(x, [jg.layers.Hashing(3, name="a")(x), jg.layers.Hashing(5, name="b")(x)])
+    with pytest.raises(GraphError, match=r"fix: +Input\(..., name='x:a'\) and Input\(..., name='x:b'\)"):
+        jg.read_inputs(graph, ["text"])
+
+
 def test_numbers_are_looked_up_in_the_graph():  # oracle: the rows of the table
     config = model(lookup("IntegerLookup", vocabulary=[10, 20]), dtype="int64")
     graph, variables = from_keras(archive(config, weights()))
@@ -87,22 +138,18 @@ def test_a_function_of_texts():  # oracle: the function
         (model(lookup(vocabulary=[{"class_name": "x", "config": {}}])), "not data"),
         (model(lookup("Hashing", num_bins=5), dtype="int32"), "reads on the host"),
         (model(dense("reader", 3)), "texts or ragged rows"),
-        (model(lookup("HashedCrossing", num_bins=5)), "hashes texts on the host"),
+        (model(lookup("HashedCrossing", num_bins=5)), "texts or ragged rows"),
         (
             functional(
                 [
                     entry("x", (None, 1), "string"),
-                    *[
-                        called(
-                            lookup("Hashing", num_bins=n) | {"config": {"name": f"r{n}", "num_bins": n}}, [tensor("x")]
-                        )
-                        for n in (3, 5)
-                    ],
-                    called({"class_name": "Add", "config": {"name": "table"}}, [[tensor("r3"), tensor("r5")]]),
+                    called(lookup("Hashing", num_bins=3), [tensor("x")]),
+                    called(dense("end", 3), [tensor("x")]),
+                    called({"class_name": "Add", "config": {"name": "table"}}, [[tensor("reader"), tensor("end")]]),
                 ],
                 "table",
             ),
-            "read in several ways",
+            "by what cannot read them",
         ),
     ],
 )
