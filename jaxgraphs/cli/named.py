@@ -9,7 +9,6 @@ from jaxgraphs import models
 from jaxgraphs.errors import GraphKeyError, did_you_mean
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.io.archive import load
-from jaxgraphs.io.keras.read import from_keras
 
 OURS, KERAS = (".safetensors",), (".keras", ".h5", ".hdf5", ".json")
 TRAINED_AS = {
@@ -43,4 +42,8 @@ def read(path: str) -> tuple[Graph, Any]:
 
     Raises: GraphError when it cannot be read.
     """
-    return from_keras(path) if path.endswith(KERAS) else load(path)
+    if not path.endswith(KERAS):
+        return load(path)
+    from jaxgraphs.io.keras.read import from_keras  # its many tables take a while, and few files need them
+
+    return from_keras(path)

@@ -28,7 +28,7 @@ def check_variables(graph: Graph, variables: Any) -> None:
             f"The variables of {title(graph)} are arrays by collection, layer and name.",
             received=type(variables).__name__,
             expected='{"params": {layer: {name: array}}}',
-            fix="variables = graph.init(jax.random.key(0))",
+            fix="state.variables" if hasattr(variables, "variables") else "variables = graph.init(jax.random.key(0))",
         )
     missing, unfit = [], []
     for path, spec in _wanted(graph):

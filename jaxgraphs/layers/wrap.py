@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,8 +13,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax import nnx
-from flax.nnx import bridge
 
 from jaxgraphs.errors import GraphTypeError
 from jaxgraphs.layers.base import snake_case
@@ -65,12 +64,10 @@ def layer(thing: Any, name: str | None = None) -> Any:
         return _already(thing, name)
     if isinstance(thing, nn.Module):
         return LinenLayer(thing, name=name or thing.name, default_name=snake_case(type(thing).__name__))
-    if isinstance(thing, nnx.Module):
+    if isinstance(thing, _nnx_modules()):
         return LinenLayer(_linen_of_instance(thing), name=name, default_name=snake_case(type(thing).__name__))
     if _makes_nnx(thing):
-        factory: Any = thing
-        module = bridge.ToLinen(factory, skip_rng=False)
-        return LinenLayer(module, name=name, default_name=_stem(thing))
+        return LinenLayer(_linen_of_factory(thing), name=name, default_name=_stem(thing))
     if callable(thing) and not inspect.isclass(thing):
         return Operation(thing, name=name, default_name=_stem(thing))
     is_class = inspect.isclass(thing)
@@ -215,15 +212,30 @@ def _makes_nnx(thing: Any) -> bool:
     """Whether `thing` is a factory of NNX modules: a class of them, or a function with an argument `rngs`."""
     target = thing.func if isinstance(thing, functools.partial) else thing
     if inspect.isclass(target):
-        return issubclass(target, nnx.Module)
+        return issubclass(target, _nnx_modules())
     try:
         return callable(thing) and "rngs" in inspect.signature(thing).parameters
     except (TypeError, ValueError):
         return False
 
 
-def _linen_of_instance(module: nnx.Module) -> nn.Module:
+def _nnx_modules() -> tuple[type, ...]:
+    """The class of all NNX modules, where there can be one: NNX takes a while to import, and few graphs have any."""
+    nnx = sys.modules.get("flax.nnx")
+    return () if nnx is None else (nnx.Module,)
+
+
+def _linen_of_factory(factory: Any) -> nn.Module:
+    from flax.nnx import bridge
+
+    return bridge.ToLinen(factory, skip_rng=False)
+
+
+def _linen_of_instance(module: Any) -> nn.Module:
     """A Linen module that starts from the arrays of an NNX module."""
+    from flax import nnx
+    from flax.nnx import bridge
+
     # A copy is made within each trace, so that the user's own module is never written to.
     return bridge.ToLinen(lambda rngs: nnx.clone(module), skip_rng=False)
 
