@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
+
+
+def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """`function` as one program, compiled without much optimisation.
+
+    To compute each operation by itself takes a program for each, which is most of what a test would cost; to optimise
+    a program that runs once would be the rest.
+    """
+    quickly = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    return jax.jit(function, compiler_options=quickly, **options)
 
 
 @contextlib.contextmanager

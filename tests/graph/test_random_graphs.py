@@ -10,7 +10,7 @@ from jaxgraphs.graph.graph import Graph
 from tests.oracle import assert_close, keras_rules
 from tests.random_graphs import arrays_of, placed, random_graph
 
-QUICK, SLOW = 8, 300
+QUICK, SLOW = 5, 300
 
 
 def pytest_generate_tests(metafunc):

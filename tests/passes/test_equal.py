@@ -9,7 +9,7 @@ from jaxgraphs.passes.optimize import optimize
 from tests.passes.images import random_images
 from tests.random_graphs import random_graph
 
-QUICK, SLOW = 2, 60
+QUICK, SLOW = 1, 60
 SEEDS = [pytest.param(seed, marks=() if seed < QUICK else pytest.mark.slow) for seed in range(SLOW)]
 
 

@@ -161,7 +161,9 @@ def test_a_run_goes_on_under_another_layout(tmp_path, before, after):  # oracle:
         np.testing.assert_allclose(values, expected[name], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "layout"), [("siamese", "fsdp"), ("residual", "tensor")])
+@pytest.mark.parametrize(
+    ("name", "layout"), [("siamese", "tensor"), pytest.param("residual", "fsdp", marks=pytest.mark.slow)]
+)
 def test_some_graphs(name, layout):  # oracle: one device
     assert_same(name, layout, "float32", steps=3)
 

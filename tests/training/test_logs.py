@@ -76,7 +76,11 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("name", WAYS)
+# What reports most stands for the others.
+QUICK = ("weights by name", "both kinds of metrics", "one loss left out")
+
+
+@pytest.mark.parametrize("name", [pytest.param(way, marks=() if way in QUICK else pytest.mark.slow) for way in WAYS])
 def test_evaluate_reports_what_keras_reports(name):  # oracle: Keras, with a mask and an uneven last batch
     way, (x, y) = WAYS[name], rows()
     with keras_rules():

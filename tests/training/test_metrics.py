@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,8 @@ from jaxgraphs.training import losses, metrics
 from tests.training.keras_in import keras_in
 
 SIZES = (7, 7, 3)  # examples in each batch
+# One metric of each way to weigh: a mean, a count, a curve, a matrix.
+WEIGHED = ("MeanSquaredError", "R2Score", "SparseCategoricalAccuracy", "AUC", "Precision", "F1Score")
 
 
 def batch(kind, size, rng):
@@ -109,7 +112,20 @@ CASES = [
     ("FBetaScore", {"average": "macro", "beta": 2.0}, "one_hot"),
     ("FBetaScore", {"average": "weighted", "beta": 0.5, "threshold": 0.5}, "binary"),
 ]
-NAMED = [pytest.param(*case, id="-".join([case[0], *map(str, case[1]), case[2]])) for case in CASES]
+
+
+def named(slow):
+    """The cases; those of which `slow(name, how many of this name came before)` run with the slow tests."""
+    seen = Counter()
+    for name, options, kind in CASES:
+        marks = [pytest.mark.slow] if slow(name, seen[name]) else []
+        yield pytest.param(name, options, kind, id="-".join([name, *map(str, options), kind]), marks=marks)
+        seen[name] += 1
+
+
+NAMED = [*named(lambda name, before: False)]
+FEW = [*named(lambda name, before: before > 0)]
+FEWEST = [*named(lambda name, before: before > 0 or name not in WEIGHED)]
 
 
 def twins(name, options, kind):
@@ -131,8 +147,16 @@ def by_keras(metric, given, form=None):
 
 
 @pytest.mark.parametrize(("name", "options", "kind"), NAMED)
-@pytest.mark.parametrize("form", [None, "example"])
-def test_over_batches(name, options, kind, form):  # oracle: Keras
+def test_over_batches(name, options, kind):  # oracle: Keras
+    assert_like_keras(name, options, kind)
+
+
+@pytest.mark.parametrize(("name", "options", "kind"), FEWEST)
+def test_weighted_over_batches(name, options, kind):  # oracle: Keras
+    assert_like_keras(name, options, kind, "example")
+
+
+def assert_like_keras(name, options, kind, form=None):
     given = batches(kind) if form is None else batches(kind)[1:]
     with keras_in():
         ours, theirs = twins(name, options, kind)
@@ -152,7 +176,7 @@ def test_weights_of_positions(name):  # oracle: Keras
     np.testing.assert_allclose(ours.compute(functools.reduce(ours.merge, parts)), expected, rtol=2e-6)
 
 
-@pytest.mark.parametrize(("name", "options", "kind"), NAMED)
+@pytest.mark.parametrize(("name", "options", "kind"), FEW)
 def test_padding_does_not_count(name, options, kind):  # oracle: the same examples unpadded, in one batch, unweighted
     ours, _ = twins(name, options, kind)
     given = batches(kind)
@@ -178,7 +202,7 @@ def test_of_nothing_is_finite(name, options, kind):  # oracle: the definition of
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
 @pytest.mark.parametrize(
-    ("name", "options", "kind"), [case for case in CASES if case[0] in ("AUC", "MeanSquaredError")]
+    ("name", "options", "kind"), [case for case in FEW if case.values[0] in ("AUC", "MeanSquaredError")]
 )
 def test_other_floats(name, options, kind, dtype):  # oracle: Keras, given the same numbers
     with jax.enable_x64(dtype == "float64"):

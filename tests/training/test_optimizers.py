@@ -107,7 +107,9 @@ def assert_follows(ours, theirs, tolerance):
 
 
 @pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [pytest.param("float32", 1e-5, marks=pytest.mark.slow), ("float64", 1e-12)]
+)
 def test_thirty_steps(name, options, dtype, tolerance):  # oracle: Keras
     with jax.enable_x64(dtype == "float64"):
         with keras_in(dtype):

@@ -49,7 +49,12 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+QUICK = ("clipped", "lazy adam")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in OPTIMIZERS]
+)
 def test_rows_alone_are_whole_tables(name, monkeypatch):  # oracle: the same steps on whole tables
     monkeypatch.setattr(rows, "_FACTOR", 1)
     _, expected, logs = trained(["logits"], OPTIMIZERS[name]())
