@@ -33,7 +33,8 @@ Describe and train graph-shaped neural networks in JAX.
 to train: question_answering (the default), social_posts, inception, residual,
           siamese, separable, table (a CSV, JSON-lines or Parquet file of yours)
 each command explains itself: jaxgraphs train --help
-exit codes: 0 done, 1 an error that is explained, 2 wrong usage, 130 interrupted
+exit codes: 0 done, 1 an explained error, 2 wrong usage, 130 interrupted,
+            75 stopped by SIGTERM or a lost process: start again to go on
 """
 
 

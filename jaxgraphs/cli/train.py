@@ -12,6 +12,8 @@ from jaxgraphs.io.archive import save
 from jaxgraphs.jobs import JOBS, Options
 from jaxgraphs.training.processes import is_first
 
+INTERRUPTED = "interrupted"
+"""How a history says so."""
 CHOICES = ("data", "task", "size", "model", "epochs", "seed", "resume")
 
 
@@ -32,6 +34,9 @@ def run(options: argparse.Namespace) -> None:
         save(options.save, outcome.graph, outcome.variables, extra={"job": options.job, **outcome.extra})
         report["saved"], results["saved"] = options.save, options.save
     print(json.dumps(results) if options.json else _in_lines(report))
+    if results.get("stopped") == INTERRUPTED:
+        # The model was kept and reported as it was then; the exit code tells that it is not the whole.
+        raise KeyboardInterrupt
 
 
 def _in_lines(report: Mapping[str, str]) -> str:

@@ -144,6 +144,8 @@ def fit(
     }
     report = _report(graph, results, scores, notes or {}, f"Adam at {recipe.rate}, batches of {size}")
     report.update(report_of_run)
+    if history.stopped:
+        results["stopped"] = report["stopped"] = history.stopped
     # What balanced the losses is of the training, not of the model.
     variables = {name: tree for name, tree in fetched(state.variables).items() if name != COLLECTION}
     return Outcome(graph, variables, report, results, dict(extra or {}))

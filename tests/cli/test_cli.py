@@ -12,7 +12,7 @@ import pytest
 
 import jaxgraphs as jg
 from jaxgraphs.cli import arguments, completion, datasets, main
-from jaxgraphs.jobs import JOBS, Options
+from jaxgraphs.jobs import JOBS, Job, Options, Outcome
 
 SAID = [
     (["train", "quest"], "There is nothing to train called 'quest'."),
@@ -164,6 +164,16 @@ def test_models_go_anywhere(doubling, capsys):  # oracle: the program's own numb
 def test_models_by_the_names_of_their_jobs(capsys):  # oracle: the model's name
     assert main(["summary", "siamese"]) == 0
     assert capsys.readouterr().out.startswith("Graph 'siamese_lstm'")
+
+
+def test_an_interrupted_run_is_kept_and_said(monkeypatch, tmp_path, capsys):  # oracle: the exit code, and the file
+    x = jg.Input((2,), name="x")
+    graph = jg.Graph(x, jg.layers.Rescaling(2.0)(x))
+    outcome = Outcome(graph, graph.init(jax.random.key(0)), {"stopped": "interrupted"}, {"stopped": "interrupted"})
+    monkeypatch.setitem(JOBS, "siamese", Job("siamese", "", (), lambda options: outcome))
+    assert main(["train", "siamese", "--save", str(tmp_path / "half.safetensors")]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert (tmp_path / "half.safetensors").is_file()
 
 
 def test_no_words_are_answered_with_the_page(capsys):  # oracle: the page

@@ -31,8 +31,17 @@ class ProgressBar(Callback):
         self._waiting: Mapping[str, Any] | None = None
         self._began = self._looked = 0.0
 
+    def on_train_begin(self, run: Run) -> None:
+        """Goes on within the epoch of a run that is taken up there: no further one begins it."""
+        if run.resumed:
+            self._open(run)
+
     def on_epoch_begin(self, run: Run) -> None:
         """Starts the epoch's bar."""
+        self._close()
+        self._open(run)
+
+    def _open(self, run: Run) -> None:
         self._began, self._waiting, self._looked = time.monotonic(), None, 0.0
         if run.verbose == 1 and self.console.is_terminal:
             self._bar = Progress(
