@@ -77,6 +77,11 @@ def setup(
     return Setup(tuple(done))
 
 
+def keeps_freed_memory() -> bool:
+    """Whether the allocator was told to keep freed memory, by `setup` or by the environment the process began in."""
+    return "MALLOC_TRIM_THRESHOLD_" in os.environ or "tcmalloc" in os.environ.get("LD_PRELOAD", "")
+
+
 def _check(host_devices: Any) -> None:
     is_count = isinstance(host_devices, int) and not isinstance(host_devices, bool) and host_devices > 0
     if host_devices is not None and not is_count:
@@ -97,6 +102,8 @@ def _keep_memory(done: list[str]) -> Mapping[str, str]:
         return wanted
     for _, number, value in _SETTINGS:
         mallopt(number, value)
+    # For `keeps_freed_memory`, and for the processes that this one starts.
+    os.environ.update(wanted)
     done.append("freed memory is kept for the next step (up to 40 % more memory)")
     return {}
 

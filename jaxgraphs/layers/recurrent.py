@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import jax
@@ -120,6 +121,7 @@ class Recurrent(Layer):
     unroll: bool = False
     zero_output_for_mask: bool = False
     use_cudnn: Any = "auto"
+    recompute: bool = False
 
     supports_masking: ClassVar[bool] = True
 
@@ -171,8 +173,11 @@ class Recurrent(Layer):
     def call(self, weights: Weights, x: Array, initial_state: Any = None, *, context: Context) -> PyTree:
         cell, batch = self.runner, x.shape[0]
         drops = cell.draw(batch, x.shape[-1], x.dtype, context)
+        step: Step = partial(_step, cell)
+        # A loop keeps the backward pass apart from the forward one: nothing has to be said against merging them.
+        step = jax.checkpoint(step, prevent_cse=False) if self.recompute and context.train else step
         outputs, states = run_steps(
-            lambda now, states: cell.step(weights, now, states, drops),
+            partial(step, weights, drops),
             x,
             self._start(x, initial_state),
             None if self.return_sequences else jnp.zeros((batch, cell.output_size), x.dtype),
@@ -193,6 +198,10 @@ class Recurrent(Layer):
         mask = jax.tree.leaves(context.masks[:1])[0] if kept else None
         states = jax.tree.map(lambda _: None, nested_list(self.runner.state_sizes))
         return [mask, *states] if self.return_state else mask
+
+
+def _step(cell: Cell, weights: Weights, drops: Any, now: Array, states: States) -> tuple[Array, States]:
+    return cell.step(weights, now, states, drops)
 
 
 def _split(specs: tuple[Any, ...], initial_state: Any) -> tuple[Any, Any]:
@@ -216,6 +225,7 @@ class SimpleRNN(Recurrent, SimpleRNNCell):
         stateful: refused, for a layer carries no arrays from call to call.
         unroll: one copy of the step for each time step; needs a known time axis.
         zero_output_for_mask: the output of a masked step is zero rather than the one before.
+        recompute: in training, the gates of a step are computed again in the backward pass rather than kept.
         seed, use_cudnn: accepted as in Keras, without effect.
     Call: ``layer(x, initial_state=[h], mask=mask, training=None)``; masked steps leave the state as it was.
     Shapes: (batch, time, features) -> (batch, units), or (batch, time, units); kernel (features, units),
@@ -244,7 +254,7 @@ class LSTM(Recurrent, LSTMCell):
         unit_forget_bias: the bias of f starts at 1.
         return_state: gives ``[output, h, c]``.
         dropout, recurrent_dropout, return_sequences, go_backwards, stateful, unroll, zero_output_for_mask, seed,
-            use_cudnn: as in SimpleRNN.
+            use_cudnn, recompute: as in SimpleRNN.
     Call: ``layer(x, initial_state=[h, c], mask=mask, training=None)``; masked steps leave the states as they were.
     Shapes: (batch, time, features) -> (batch, units), or (batch, time, units); kernel (features, 4 units) in the order
         i, f, c, o, recurrent_kernel (units, 4 units), bias (4 units,).
@@ -273,7 +283,7 @@ class GRU(Recurrent, GRUCell):
         reset_after: r multiplies h recurrent_kernel + bias (as cuDNN has it) rather than h.
         return_state: gives ``[output, h]``.
         dropout, recurrent_dropout, return_sequences, go_backwards, stateful, unroll, zero_output_for_mask, seed,
-            use_cudnn: as in SimpleRNN.
+            use_cudnn, recompute: as in SimpleRNN.
     Call: ``layer(x, initial_state=[h], mask=mask, training=None)``; masked steps leave the state as it was.
     Shapes: (batch, time, features) -> (batch, units), or (batch, time, units); kernel (features, 3 units) in the order
         z, r, h, recurrent_kernel (units, 3 units), bias (2, 3 units) with `reset_after`, else (3 units,).
@@ -297,7 +307,7 @@ class RNN(Recurrent):
     Args:
         cell: a Cell, or a list of them to stack; with one cell the arrays are named as the cell names them.
         return_state: gives ``[output, *states]``; the states of stacked cells come as a list for each.
-        return_sequences, go_backwards, stateful, unroll, zero_output_for_mask: as in SimpleRNN.
+        return_sequences, go_backwards, stateful, unroll, zero_output_for_mask, recompute: as in SimpleRNN.
     Call: ``layer(x, initial_state=states, mask=mask, training=None)``.
     Shapes: (batch, time, features) -> (batch, size), or (batch, time, size).
     Raises: GraphError when `cell` is not a cell, the input is no sequence of floats, or a state has another width.

@@ -19,6 +19,7 @@ from jaxgraphs.passes.kernel_gradients import KernelGradients
 from jaxgraphs.passes.merging import Merging
 from jaxgraphs.passes.pointwise import PointwiseConvolution
 from jaxgraphs.passes.pooling import ShiftedPooling
+from jaxgraphs.passes.recompute import RecomputedGates
 from jaxgraphs.passes.unused import UnusedCalls
 
 PASSES: tuple[Pass, ...] = (
@@ -28,6 +29,7 @@ PASSES: tuple[Pass, ...] = (
     Merging(),
     FoldedNormalization(),
     GateTables(),
+    RecomputedGates(),
     RecurrentBranches(),
     PointwiseConvolution(),
     DepthwiseConvolution(),

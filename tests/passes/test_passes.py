@@ -1,5 +1,6 @@
 """Where passes fire and where they must not, what they say, and how they are switched."""
 
+from functools import partial
 from textwrap import dedent
 
 import jax
@@ -12,7 +13,7 @@ from jaxgraphs import Graph, Input, layers
 from jaxgraphs.errors import GraphError
 from jaxgraphs.passes.base import Setting
 from jaxgraphs.passes.optimize import optimize
-from tests.passes.test_equal import assert_equal
+from tests.passes.test_equal import assert_equal, assert_near, quickly, trained
 
 INFERENCE = Setting(training=False, may_arrange=True)
 
@@ -174,6 +175,25 @@ def test_gate_tables_stay_out_of_a_mesh_and_of_other_layers():  # oracle: the me
     x = Input((5, 3))
     plain = Graph(x, layers.LSTM(2)(layers.Dense(3)(x)))
     assert optimize(plain, ["gate_tables"]).graph is plain
+
+
+def test_gates_are_computed_again(monkeypatch):  # oracle: what a loop keeps of each step, by hand; the graph before
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    x = Input((7, 3), name="x")
+    shared = layers.LSTM(4, name="shared", dropout=0.5)
+    graph = Graph(x, [shared(x), layers.Bidirectional(layers.GRU(5), name="both")(x), shared(x * 2)])
+    assert found(graph, "recompute") == ("'shared', 'both': states alone are kept",)
+    assert found(graph, "recompute", Setting(training=False)) == "for training steps alone"
+    with monkeypatch.context() as kept:
+        kept.setenv("MALLOC_TRIM_THRESHOLD_", "-1")
+        assert found(graph, "recompute") == "the allocator keeps freed memory"
+    again, variables = optimize(graph, ["recompute"]).graph, graph.init(jax.random.key(0))
+    values = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
+    texts = [str(jax.make_jaxpr(partial(trained, each, variables))(values)) for each in (graph, again)]
+    # Of seven steps of two rows the states h and c of four units are kept, and before what their gates are.
+    kept = [text.count("f32[7,2,4]") for text in texts]
+    assert kept[1] < kept[0] / 2
+    assert_near(*quickly(lambda values: [trained(each, variables, values) for each in (graph, again)], values))
 
 
 def test_arithmetic_is_chosen_by_shape():  # oracle: the rules in docs/passes.md
