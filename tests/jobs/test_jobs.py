@@ -43,7 +43,7 @@ def titles_csv(tmp_path_factory):
     return str(folder)
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", [IMAGES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in IMAGES[1:])])
 def test_image_jobs(name):  # oracle: the accuracy of the returned model, counted by hand; the data's own baseline
     outcome, data = JOBS[name].run(QUICK), digits.load()
     probs = np.asarray(jax.jit(outcome.graph.apply)(outcome.variables, data.test.inputs))
@@ -75,7 +75,7 @@ def test_siamese_reports_the_best_that_is_possible():  # oracle: the data's own
     assert outcome.report["graph"] == "siamese_lstm (distance): left, right -> similarity"
 
 
-@pytest.mark.parametrize("name", ["siamese", "separable"])
+@pytest.mark.parametrize("name", ["siamese", pytest.param("separable", marks=pytest.mark.slow)])
 def test_jobs_read_mnist(name, mnist_like):  # oracle: the shapes of its file
     outcome = JOBS[name].run(dataclasses.replace(QUICK, data=mnist_like))
     assert (outcome.results["train"], outcome.results["test"]) == (64, 30)

@@ -15,6 +15,7 @@ from tests.training.keras_in import keras_in
 TWINS = [*SMALL, *(pytest.param(twin, marks=pytest.mark.slow) for twin in LARGE)]
 
 
+@pytest.mark.slow  # the losses of thirty steps, and names that must agree for weights to be found, say it too
 @pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_layers_and_outputs(twin):  # oracle: Keras, from its own weights
     graph, model, variables = twin.made()
