@@ -45,6 +45,7 @@ def test_every_kind_of_target(orders):  # oracle: the file's columns, and the gr
     assert np.isfinite(decoded["late"][0])
 
 
+@pytest.mark.slow
 def test_columns_may_be_chosen(orders):  # oracle: what was asked for
     outcome = train(orders, "late", inputs=("Größe",), size=10)
     assert outcome.graph.input_names == ("Größe",)
@@ -79,6 +80,7 @@ def test_the_columns_of_a_file(orders, tmp_path):  # oracle: its header; the key
         column_names(tmp_path / "bad.jsonl")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_there(orders, tmp_path):  # oracle: the epochs of either process
     options = {"resume": str(tmp_path / "run")}
     assert "resumed" not in train(orders, "late", **options).report
