@@ -45,7 +45,8 @@ _CLASSES = (
     layers.IntegerLookup, layers.StringLookup, layers.TextVectorization,
     layers.RandomBrightness, layers.RandomContrast, layers.RandomCrop,
     layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom,
-    layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D,
+    layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D, layers.MelSpectrogram, layers.STFTSpectrogram,
+    layers.SpectralNormalization,
 )
 _NUMPY = (
     jnp.abs, jnp.add, jnp.all, jnp.any, jnp.arccos, jnp.arccosh, jnp.arcsin, jnp.arcsinh, jnp.arctan, jnp.arctan2,

@@ -106,6 +106,8 @@ from jaxgraphs.layers.separable import (
     SeparableConvolution2D,
 )
 from jaxgraphs.layers.shaping import Flatten, Permute, RepeatVector, Reshape
+from jaxgraphs.layers.spectral import SpectralNormalization
+from jaxgraphs.layers.spectrogram import MelSpectrogram, STFTSpectrogram
 from jaxgraphs.layers.wrappers import Bidirectional, TimeDistributed
 
 __all__ = [
@@ -200,6 +202,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MelSpectrogram",
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
@@ -220,6 +223,7 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
@@ -230,6 +234,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "StochasticDepth",
     "StringLookup",

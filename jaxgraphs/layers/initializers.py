@@ -125,6 +125,39 @@ def _identity(gain: float = 1.0) -> Init:
     return lambda key, shape, dtype: gain * jnp.eye(*shape, dtype=dtype)
 
 
+def _stft(side: str = "real", window: Any = "hann", scaling: Any = "density", periodic: bool = False) -> Init:
+    """Kernels (window, 1, frequencies) of a short-time Fourier transform: cosines, or sines, under a window."""
+    wave = {"real": jnp.cos, "imag": jnp.sin}[side]
+
+    def init(_: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+        length, _, bins = shape
+        shade = jnp.asarray(window_of(window, length, periodic), dtype).reshape(-1, 1, 1)
+        sums = {"density": lambda: jnp.sqrt(jnp.sum(jnp.square(shade))), "spectrum": lambda: jnp.sum(jnp.abs(shade))}
+        scale = sums[scaling]() if scaling is not None and window is not None else jnp.ones((), dtype)
+        frequency = jnp.arange(bins, dtype=dtype).reshape(1, 1, -1) / ((bins - 1) * 2)
+        turns = -2.0 * jnp.arange(length, dtype=dtype).reshape(-1, 1, 1) * frequency
+        return wave(turns * math.pi) * shade / scale
+
+    return init
+
+
+def window_of(window: Any, length: int, periodic: bool) -> np.ndarray:
+    """A window by one of SciPy's names, as the numbers given, or, for None, one that leaves a signal as it is.
+
+    Raises: GraphValueError when there is no such window, or it has another length.
+    """
+    from scipy import signal
+
+    try:
+        given = signal.get_window(window, length, periodic) if isinstance(window, str) else window
+    except ValueError as error:
+        raise GraphValueError("There is no such window.", received=repr(window), fix="'hann' or 'hamming'") from error
+    shade = np.ones(length) if given is None else np.asarray(given)
+    if shade.shape != (length,):
+        raise GraphValueError("A window has another length.", received=str(shade.shape), expected=f"({length},)")
+    return shade
+
+
 def _scaled(scale: float, mode: str, distribution: str) -> Callable[..., Init]:
     return lambda **_: _variance_scaling(scale, mode, distribution)
 
@@ -145,12 +178,13 @@ _BUILDERS: Mapping[str, Callable[..., Init]] = {
     "lecun_normal": _scaled(1.0, "fan_in", "truncated_normal"),
     "orthogonal": _orthogonal,
     "identity": _identity,
+    "stft": _stft,
 }
 
 _CLASS_NAMES: Mapping[str, str] = {
     **{"".join(word.capitalize() for word in name.split("_")): name for name in _BUILDERS},
     **{"zero": "zeros", "one": "ones", "normal": "random_normal", "uniform": "random_uniform"},
-    **{"OrthogonalInitializer": "orthogonal", "IdentityInitializer": "identity"},
+    **{"OrthogonalInitializer": "orthogonal", "IdentityInitializer": "identity", "STFT": "stft"},
 }
 
 _EVEN: Mapping[str, tuple[float, str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, ClassVar
@@ -19,6 +20,8 @@ from jaxgraphs.symbolic.spec import Dim, TensorSpec
 
 # What Keras adds to the count of unmasked numbers, so that an empty batch divides by more than 0.
 _TINY = 1e-7
+# What is carried beside the moving mean and variance where batches are renormalised.
+_RENORM = ("stddev", "renorm_mean", "renorm_stddev")
 
 
 @describes
@@ -35,9 +38,14 @@ class BatchNormalization(Layer):
         momentum: how much of the moving statistics stays at each step, from 0 to 1.
         epsilon: added to the variance, in its unit; not negative.
         center, scale: whether a bias is added, and whether a scale multiplies.
-    Shapes: (batch, ...) -> the same; scale and bias (channels,) in params, mean and var (channels,) in batch_stats.
+        renorm: whether, in training, the normalised batch is brought near to what moving statistics would make of it:
+            x r + d, with r and d of these and the batch's, through which no gradient goes.
+        renorm_clipping: bounds {"rmin": , "rmax": , "dmax": } of r and of d; those left out do not bound.
+        renorm_momentum: as `momentum`, of the statistics that r and d come from.
+    Shapes: (batch, ...) -> the same; scale and bias (channels,) in params, mean and var (channels,) in batch_stats,
+        with `renorm` stddev, renorm_mean and renorm_stddev too.
     Raises: GraphError when there is no such axis or the input is not floating.
-    Reference: Ioffe and Szegedy (2015), ICML, 448-456.
+    Reference: Ioffe and Szegedy (2015), ICML, 448-456; `renorm`: Ioffe (2017), arXiv 1702.03275.
 
     >>> from jaxgraphs.symbolic.node import Input
     >>> BatchNormalization()(Input((28, 28, 3))).shape
@@ -57,6 +65,9 @@ class BatchNormalization(Layer):
     gamma_regularizer: Any = None
     beta_constraint: Any = None
     gamma_constraint: Any = None
+    renorm: bool = False
+    renorm_clipping: Any = None
+    renorm_momentum: float = 0.99
     synchronized: bool = False
 
     supports_masking: ClassVar[bool] = True
@@ -68,6 +79,14 @@ class BatchNormalization(Layer):
                 f"{title(self)} needs a momentum from 0 to 1 and an epsilon that is not negative.",
                 received=f"momentum={self.momentum!r}, epsilon={self.epsilon!r}",
             )
+        bounds = self.renorm_clipping or {}
+        is_known = isinstance(bounds, Mapping) and set(bounds) <= {"rmin", "rmax", "dmax"}
+        if not is_known or (bounds.get("rmin") or 0) > bounds.get("rmax", math.inf) or (bounds.get("dmax") or 0) < 0:
+            raise GraphValueError(
+                f"{title(self)} cannot bound its corrections so.",
+                received=f"renorm_clipping={self.renorm_clipping!r}",
+                expected="a dict with rmin, rmax and dmax, or some of these",
+            )
 
     def check(self, *specs: Any, **_: Any) -> None:
         spec = single_input(self, specs)
@@ -78,7 +97,11 @@ class BatchNormalization(Layer):
         sizes = tuple(specs[0].dims[axis] for axis in axes_of(self, specs[0]))
         mean = Weight(sizes, self.moving_mean_initializer, "batch_stats")
         variance = Weight(sizes, self.moving_variance_initializer, "batch_stats")
-        return affine_weights(self, sizes) | {"mean": mean, "var": variance}
+        carried = {"mean": mean, "var": variance}
+        if self.renorm:
+            deviation = Weight(sizes, _root_of(self.moving_variance_initializer), "batch_stats")
+            carried |= {"stddev": deviation, "renorm_mean": mean, "renorm_stddev": deviation}
+        return affine_weights(self, sizes) | carried
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array | Stateful:
         wide = widen(x)
@@ -90,11 +113,45 @@ class BatchNormalization(Layer):
         counts, more = _counts(wide, (context.mask, context.present)), 0.0 if context.mask is None else _TINY
         batch = _moments(wide, tuple(axis for axis in range(x.ndim) if axis != channel), counts, more, context.axis)
         state = {name: self.momentum * moving[name] + (1 - self.momentum) * batch[name] for name in moving}
+        shift = None
+        if self.renorm:
+            before = {name: weights[name].astype(wide.dtype).reshape(shape) for name in _RENORM}
+            shift, state = self._renormalised(before, batch, state)
         carried = {name: value.reshape(-1).astype(weights[name].dtype) for name, value in state.items()}
-        return Stateful(self._normalise_by(weights, wide, batch).astype(x.dtype), carried)
+        return Stateful(self._normalise_by(weights, wide, batch, shift).astype(x.dtype), carried)
 
-    def _normalise_by(self, weights: Weights, x: Array, by: Mapping[str, Array]) -> Array:
-        return affine(weights, (x - by["mean"]) * lax.rsqrt(by["var"] + self.epsilon), by["mean"].shape)
+    def _normalise_by(
+        self, weights: Weights, x: Array, by: Mapping[str, Array], shift: tuple[Array, Array] | None = None
+    ) -> Array:
+        normal = (x - by["mean"]) * lax.rsqrt(by["var"] + self.epsilon)
+        return affine(weights, normal if shift is None else normal * shift[0] + shift[1], by["mean"].shape)
+
+    def _renormalised(
+        self, before: Mapping[str, Array], batch: Mapping[str, Array], state: Mapping[str, Array]
+    ) -> tuple[tuple[Array, Array], dict[str, Array]]:
+        """r and d, and the statistics that go on."""
+        deviation = jnp.sqrt(batch["var"] + self.epsilon)
+        known = jnp.maximum(before["renorm_stddev"], math.sqrt(self.epsilon))
+        bounds = self.renorm_clipping or {}
+        r = jnp.clip(deviation / known, bounds.get("rmin"), bounds.get("rmax"))
+        most = bounds.get("dmax")
+        d = (batch["mean"] - before["renorm_mean"]) / known
+        d = d if most is None else jnp.clip(d, -most, most)
+        moving = self.momentum * before["stddev"] + (1 - self.momentum) * deviation
+        keep = self.renorm_momentum
+        carried = {
+            "mean": state["mean"],
+            "var": jnp.maximum(jnp.square(moving) - self.epsilon, 0),
+            "stddev": moving,
+            "renorm_mean": keep * before["renorm_mean"] + (1 - keep) * batch["mean"],
+            "renorm_stddev": keep * before["renorm_stddev"] + (1 - keep) * deviation,
+        }
+        return (lax.stop_gradient(r), lax.stop_gradient(d)), carried
+
+
+def _root_of(initializer: Any) -> Any:
+    """Draws deviations where an initializer draws variances."""
+    return lambda key, shape, dtype: jnp.sqrt(initializer(key, shape, dtype))
 
 
 def widen(x: Array) -> Array:

@@ -29,6 +29,9 @@ def plain(name, kind, shape, weights, **options):
     return Case(name, lambda: make_ours(**options), lambda: make_theirs(**options), [shape], weights)
 
 
+RENORM = (*AFFINE, *STATISTICS, *(f"batch_stats/{name}" for name in ("stddev", "renorm_mean", "renorm_stddev")))
+BOUNDS = {"rmin": 0.5, "rmax": 1.5, "dmax": 0.3}
+
 CASES = [
     *[
         case
@@ -42,6 +45,10 @@ CASES = [
             batch("norm_mask", (4, 3, 5), mask=(4, 3), train=train),
         )
     ],
+    batch("norm_renorm", (6, 4), RENORM, renorm=True),
+    batch(
+        "norm_renorm_bounds", (6, 3, 4), RENORM, train=True, renorm=True, renorm_clipping=BOUNDS, renorm_momentum=0.9
+    ),
     batch("norm_frozen", (6, 4), trainable=False),
     plain("layer_norm", "LayerNormalization", (3, 4, 5), AFFINE),
     plain("layer_norm_axes", "LayerNormalization", (3, 4, 5), AFFINE, axis=[1, 2], epsilon=1e-2),

@@ -2,7 +2,8 @@
 
 import keras
 
-from jaxgraphs.layers import core, norm, recurrent, wrappers
+from jaxgraphs.layers import conv, core, norm, recurrent, wrappers
+from jaxgraphs.layers.spectral import SpectralNormalization
 from tests.layers.case import Case
 from tests.layers.cases_recurrent import EVERY, MASK, SHAPE, WEIGHTS
 
@@ -42,7 +43,24 @@ def over_time(name, ours, theirs, shape, weights=(), **options):
 
 NORM = ("params/scale", "params/bias", "batch_stats/mean", "batch_stats/var")
 
+KERNEL = ("params/kernel", "batch_stats/vector_u", "params/bias")
+
+
+def spectral(name, ours, theirs, shape, train):
+    """SpectralNormalization around a layer."""
+    return Case(
+        f"spectral_{name}",
+        lambda: SpectralNormalization(ours(), 2),
+        lambda: keras.layers.SpectralNormalization(theirs(), 2),
+        [shape],
+        KERNEL,
+        train=train,
+    )
+
+
 CASES = [
+    spectral("dense", lambda: core.Dense(3), lambda: keras.layers.Dense(3), (5, 4), True),
+    spectral("conv", lambda: conv.Conv2D(3, 2), lambda: keras.layers.Conv2D(3, 2), (2, 4, 4, 3), False),
     both_ways("bidirectional", "LSTM", {}, "concat"),
     both_ways("bidirectional_everything_masked", "GRU", EVERY, None, MASK),
     Case(

@@ -51,6 +51,7 @@ from jaxgraphs.layers.merge import Merge
 from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from jaxgraphs.layers.preprocessing import CategoryEncoding
 from jaxgraphs.layers.recurrent import Recurrent
+from jaxgraphs.layers.spectral import SpectralNormalization
 from jaxgraphs.layers.wrappers import Bidirectional
 from jaxgraphs.symbolic.node import Input, Operation, SymbolicTensor, is_symbolic, title
 
@@ -428,8 +429,8 @@ def arranged(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple
     if isinstance(layer, Operation):
         return args, without_none({name: value for name, value in kwargs.items() if name != "training"})
     kwargs = {name: value for name, value in kwargs.items() if value is not None}
-    if isinstance(layer, Augmentation):
-        # Keras 3 records their default, training=True, and lets the model's own argument decide all the same.
+    if isinstance(layer, (Augmentation, SpectralNormalization)):
+        # Keras 3 records the default of their argument, and lets the model's own argument decide all the same.
         kwargs.pop("training", None)
     if isinstance(layer, Graph):
         flat = [kwargs.pop(name) for name in ("inputs",) if name in kwargs]

@@ -44,7 +44,15 @@ _EMPTY: tuple[Any, ...] = (None, False, [], {}, "", 0, 0.0)
 _INPUTS = ("input_dim", "input_length")
 _NAMED = ("activation", "initializer", "regularizer", "constraint")
 # Bounds on what makes Python write out a loop or an array of that many parts.
-_MODEST = {"cells": 64, "size": 4096, "padding": 2**20, "cropping": 2**20, "kernel_size": 2**16, "groups": 2**20}
+_MODEST = {
+    "cells": 64,
+    "size": 4096,
+    "padding": 2**20,
+    "cropping": 2**20,
+    "kernel_size": 2**16,
+    "groups": 2**20,
+    **{"frame_length": 2**16, "fft_length": 2**16, "num_mel_bins": 2**12, "power_iterations": 2**10},
+}
 
 
 def build_layer(builder: Builder, record: LayerConfig, place: str) -> Any:
@@ -214,6 +222,13 @@ def _time_distributed(builder: Builder, record: LayerConfig, place: str) -> Any:
     )
 
 
+def _spectral(builder: Builder, record: LayerConfig, place: str) -> Any:
+    layer, count = inner(builder, record.config.get("layer"), place), record.config.get("power_iterations", 1)
+    check_number("power_iterations", count)
+    given = {"layer": layer, "power_iterations": count, "name": record.name}
+    return None if layer is None else _made(builder, catalogue.SpectralNormalization, given, place)
+
+
 def _time_distributed_dense(builder: Builder, record: LayerConfig, place: str) -> Any:
     dense = build_layer(builder, dataclasses.replace(record, kind="Dense"), place)
     return None if dense is None else catalogue.TimeDistributed(dense, name=record.name)
@@ -279,8 +294,8 @@ def _merge(builder: Builder, record: LayerConfig, place: str) -> Any:
 
 
 def _batch_normalization(builder: Builder, record: LayerConfig, place: str) -> Any:
-    if record.config.get("mode") == 1 or record.config.get("renorm") or record.config.get("virtual_batch_size"):
-        builder.unknowns.refuse(place, "batch normalisation by sample, or with renorm or virtual batches")
+    if record.config.get("mode") == 1 or record.config.get("virtual_batch_size"):
+        builder.unknowns.refuse(place, "batch normalisation by sample, or with virtual batches")
         return None
     _, config = modern("BatchNormalization", record.config)
     return make(builder, catalogue.BatchNormalization, "BatchNormalization", config, record, place)
@@ -384,6 +399,7 @@ _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
     "Lambda": _lambda,
     "Bidirectional": _bidirectional,
     "TimeDistributed": _time_distributed,
+    "SpectralNormalization": _spectral,
     "TimeDistributedDense": _time_distributed_dense,
     "RNN": _rnn,
     "StackedRNNCells": _stacked,

@@ -12,6 +12,7 @@ from jaxgraphs.layers.base import snake_case
 from jaxgraphs.layers.cells import StackedRNNCells
 from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from jaxgraphs.layers.recurrent import RNN, Recurrent
+from jaxgraphs.layers.spectral import VECTOR, SpectralNormalization
 from jaxgraphs.layers.wrappers import Bidirectional, TimeDistributed
 from jaxgraphs.symbolic.spec import TensorSpec
 
@@ -58,7 +59,10 @@ _NAMES: Mapping[str, str] = {
     },
     **{"concat_score_weight": "concat_score_weight", "bias": "bias"},
 }
-_CARRIED: Mapping[str, str] = {"mean": "moving_mean", "var": "moving_variance", "count": "count"}
+_CARRIED: Mapping[str, str] = {
+    **{"mean": "moving_mean", "var": "moving_variance", "count": "count"},
+    "stddev": "moving_stddev",
+}
 _NORMS = ("BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization")
 
 
@@ -118,6 +122,9 @@ def _graph_slots(graph: Graph, specs: Any, place: str, path: Path, layout: Layou
         number = counts.get(stem, 0)
         counts[stem] = number + 1
         below = {key: _below(tree, graph.weights_name(layer)) for key, tree in specs.items()}
+        if len(graph.sharing(layer)) > len(calls := graph.calls(layer)):
+            # Another layer, with the same arrays, may have more beside them.
+            below = {key: {n: tree[n] for n in calls[0].variables.get(key, {})} for key, tree in below.items()}
         if any(below.values()):
             found.append((f"{place}layers/{stem}{f'_{number}' if number else ''}", name, layer, below))
     places = layout.locate(f"{place}layers", [(own, name) for own, name, *_ in found])
@@ -139,6 +146,10 @@ def layer_slots(layer: Any, specs: Any, place: str, path: Path, layout: Layout) 
     if isinstance(layer, Graph):
         yield from _graph_slots(layer, specs, place, path, layout)
         return
+    specs, own = _apart(layer, specs)
+    for slot in _own_slots(layer, own, place, path):
+        # Keras counts the kernel of the layer within as the first array of the layer around it, and writes it twice.
+        yield dataclasses.replace(slot, place=f"{place}vars/1")
     for part, names, inner in _parts(layer):
         below = specs
         for name in names:
@@ -148,11 +159,20 @@ def layer_slots(layer: Any, specs: Any, place: str, path: Path, layout: Layout) 
         yield from _own_slots(layer, specs, place, path)
 
 
+def _apart(layer: Any, specs: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The arrays of the layer within a layer, and what is beside them."""
+    if not isinstance(layer, SpectralNormalization):
+        return specs, {}
+    state = dict(specs.get(STATE, {}))
+    own = {STATE: {VECTOR: state.pop(VECTOR)}} if VECTOR in state else {}
+    return {**specs, STATE: state}, own
+
+
 def _parts(layer: Any) -> list[tuple[str, Path, Any]]:
     """The layers within a layer: Keras' place, our names that lead there, the layer."""
     if isinstance(layer, Bidirectional):
         return [("forward_layer/", ("forward",), layer.forward), ("backward_layer/", ("backward",), layer.backward)]
-    if isinstance(layer, TimeDistributed):
+    if isinstance(layer, (TimeDistributed, SpectralNormalization)):
         return [("layer/", (), layer.layer)]
     if isinstance(layer, RNN):
         return [("cell/", (), layer.cell)]

@@ -13,6 +13,7 @@ from jaxgraphs.errors import GraphError, GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.variables import check_variables
 from jaxgraphs.io.keras.slots import Slot, slots_of
+from jaxgraphs.layers.spectral import KERNELS, VECTOR
 from jaxgraphs.writing import whole
 
 
@@ -86,4 +87,16 @@ def _write(file: Path, graph: Graph, slots: list[Slot], variables: Mapping[str, 
                 store.create_dataset(slot.place, data=array.view(np.dtype("V2"))).attrs["dtype"] = "bfloat16"
             else:
                 store.create_dataset(slot.place, data=array)
-            store[slot.place.rsplit("/", 1)[0]].attrs["name"] = slot.owner
+            group = slot.place.rsplit("/", 1)[0]
+            if slot.name == VECTOR:
+                # Keras counts the kernel that is normalised as an array of the layer around it too.
+                store.create_dataset(f"{group}/0", data=np.asarray(_kernel_beside(variables, slot)))
+            store[group].attrs["name"] = slot.owner
+
+
+def _kernel_beside(variables: Mapping[str, Any], slot: Slot) -> Any:
+    """The kernel that a vector of spectral normalisation belongs to."""
+    arrays: Any = variables["params"]
+    for name in slot.path[1:-1]:
+        arrays = arrays[name]
+    return next(arrays[name] for name in KERNELS if name in arrays)

@@ -121,6 +121,13 @@ def held():
     return functional([x, y], [dense(y), inner(y), L.TimeDistributed(inner)(z), *rnns])
 
 
+def sounds():
+    x = keras.Input((64, 1), name="x")
+    y = L.STFTSpectrogram(frame_length=16, mode="magnitude")(x)
+    y = L.SpectralNormalization(L.Conv1D(4, 3))(L.BatchNormalization(renorm=True)(y))
+    return functional(x, [y, L.MelSpectrogram(32, 16, num_mel_bins=4)(L.Flatten()(x))])
+
+
 def states():
     x, y = keras.Input((5, 3), name="x"), keras.Input((6, 3), name="y")
     _, h, c = L.LSTM(4, return_state=True, name="encoder")(x)
@@ -166,7 +173,7 @@ MODELS: dict[str, Callable[[], Any]] = {
             convolutions,
             channels_first,
         ),
-        *(sequences, held, states, attention, preprocessing, adapted),
+        *(sequences, held, sounds, states, attention, preprocessing, adapted),
     )
 }
 
