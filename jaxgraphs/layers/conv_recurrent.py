@@ -15,7 +15,7 @@ from jaxgraphs.layers.base import Array, Weight, Weights, describes, positive
 from jaxgraphs.layers.cells import States, forget_bias, nested_list
 from jaxgraphs.layers.convolve import convolve
 from jaxgraphs.layers.core import check_floating, drop
-from jaxgraphs.layers.recurrent import Recurrent, run_steps, step_mask
+from jaxgraphs.layers.recurrent import Recurrent, run_steps
 from jaxgraphs.layers.spatial import AXES, named_weight, read_sizes, read_word, window_places
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import PyTree, title
@@ -131,7 +131,7 @@ class BaseConvLSTM(Recurrent):
             seen.reshape(batch, x.shape[1], 4 * width),
             self._started(x, initial_state, width),
             None if self.return_sequences else jnp.zeros((batch, width), x.dtype),
-            mask=step_mask(context),
+            mask=self.steps_that_count(context, initial_state),
             backwards=self.go_backwards,
             zero_masked=self.zero_output_for_mask,
             unroll=self.unroll,

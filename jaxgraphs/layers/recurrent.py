@@ -122,6 +122,7 @@ class Recurrent(Layer):
     zero_output_for_mask: bool = False
     use_cudnn: Any = "auto"
     recompute: bool = False
+    masks_given_states: bool = True
 
     supports_masking: ClassVar[bool] = True
 
@@ -181,12 +182,16 @@ class Recurrent(Layer):
             x,
             self._start(x, initial_state),
             None if self.return_sequences else jnp.zeros((batch, cell.output_size), x.dtype),
-            mask=step_mask(context),
+            mask=self.steps_that_count(context, initial_state),
             backwards=self.go_backwards,
             zero_masked=self.zero_output_for_mask,
             unroll=self.unroll,
         )
         return [outputs, *nested_list(states)] if self.return_state else outputs
+
+    def steps_that_count(self, context: Context, states: Any) -> Array | None:
+        """The mask, unless states were given and it is not to count then, as in Keras 3."""
+        return step_mask(context) if states is None or self.masks_given_states else None
 
     def _start(self, x: Array, given: Any) -> States:
         if given is None:
@@ -226,6 +231,8 @@ class SimpleRNN(Recurrent, SimpleRNNCell):
         unroll: one copy of the step for each time step; needs a known time axis.
         zero_output_for_mask: the output of a masked step is zero rather than the one before.
         recompute: in training, the gates of a step are computed again in the backward pass rather than kept.
+        masks_given_states: whether a mask counts in calls with `initial_state` too; Keras 3 passes over it there, and
+            models ported from it do.
         seed, use_cudnn: accepted as in Keras, without effect.
     Call: ``layer(x, initial_state=[h], mask=mask, training=None)``; masked steps leave the state as it was.
     Shapes: (batch, time, features) -> (batch, units), or (batch, time, units); kernel (features, units),

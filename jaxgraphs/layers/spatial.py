@@ -114,7 +114,7 @@ class SpatialLayer(Layer):
 
 
 # Large enough for any window, and divisible by most strides and factors.
-_EXAMPLE_SIZE = 5040
+_EXAMPLE_SIZE = 55440
 
 
 def read_sizes(layer: Layer, name: str, value: Any, count: int, least: int = 1) -> tuple[int, ...]:

@@ -274,3 +274,8 @@ def test_an_empty_row_has_mean_zero():  # oracle: Keras gives 0 / 0 here, and on
     ran = GlobalAveragePooling1D().run({}, (x,), {"mask": mask}, Context(masks=(None,)))
     assert ran.outputs.tolist() == [[3.0], [0.0]]
     assert ran.masks is None
+
+
+def test_a_long_crop_of_an_unknown_length():  # oracle: by hand; models of genomes crop ten thousand places
+    assert Cropping1D((5000, 5000))(Input((None, 4))).shape == (None, None, 4)
+    assert Cropping1D((5000, 5000))(Input((10_001, 4))).shape == (None, 1, 4)

@@ -19,6 +19,7 @@ from jaxgraphs.layers.base import Layer
 from jaxgraphs.layers.joining import Concatenate, Dot
 from jaxgraphs.layers.merge import Add, Average, Maximum, Minimum, Multiply
 from jaxgraphs.layers.passing import Identity, Lambda
+from jaxgraphs.layers.recurrent import Recurrent
 from jaxgraphs.layers.regularizers import L1L2
 from jaxgraphs.symbolic.node import Operation
 
@@ -85,6 +86,8 @@ def make(builder: Builder, cls: type, kind: str, config: Mapping[str, Any], reco
             builder.unknowns.refuse(place, f"{kind} has no argument {name}={str(value)[:60]}")
     given |= {"name": record.name, "dtype": builder.values.dtype(config.get("dtype"), place)}
     given["trainable"] = config.get("trainable") is not False and not builder.is_frozen
+    if issubclass(cls, Recurrent):
+        given["masks_given_states"] = builder.era.is_legacy
     return _made(builder, cls, given, place)
 
 
@@ -242,7 +245,8 @@ def _rnn(builder: Builder, record: LayerConfig, place: str) -> Any:
     kept = {name: value for name, value in record.config.items() if name != "cell"}
     cls = functools.partial(catalogue.RNN, cell)
     fields = {name: argument(builder, name, value, place) for name, value in kept.items() if name in _RNN_ARGUMENTS}
-    return _made(builder, cls, {**fields, "name": record.name, "trainable": kept.get("trainable") is not False}, place)
+    fields |= {"name": record.name, "trainable": kept.get("trainable") is not False}
+    return _made(builder, cls, {**fields, "masks_given_states": builder.era.is_legacy}, place)
 
 
 _RNN_ARGUMENTS = (

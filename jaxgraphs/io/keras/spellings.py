@@ -20,6 +20,7 @@ CLASSES: Mapping[str, str] = {
     **{f"GlobalMaxPool{n}D": f"GlobalMaxPooling{n}D" for n in (1, 2, 3)},
     **{f"GlobalAvgPool{n}D": f"GlobalAveragePooling{n}D" for n in (1, 2, 3)},
     **{"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"},
+    "GroupedQueryAttention": "GroupQueryAttention",
     **{"SyncBatchNormalization": "BatchNormalization", "LSTMV2": "LSTM", "GRUV2": "GRU", "DenseV2": "Dense"},
     **{"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU", "BidirectionalV2": "Bidirectional", "ThresholdedReLU": "ReLU"},
     **{"ActivityRegularizationV2": "ActivityRegularization"},

@@ -134,6 +134,14 @@ def states():
     return functional([x, y], L.LSTM(4, return_sequences=True, name="decoder")(y, initial_state=[h, c]))
 
 
+def translation():
+    x, y = keras.Input((7,), dtype="int32", name="x"), keras.Input((7,), dtype="int32", name="y")
+    table = L.Embedding(10, 4, mask_zero=True)
+    state = L.GRU(3, return_state=True)(table(x))[1]
+    words = L.GRU(3, return_sequences=True)(table(y), initial_state=state)
+    return functional([x, y], L.GroupQueryAttention(2, 2, 1)(words, words))
+
+
 def attention():
     q, v = keras.Input((4, 6), name="q"), keras.Input((5, 6), name="v")
     y = L.MultiHeadAttention(2, 3)(q, v)
@@ -173,7 +181,7 @@ MODELS: dict[str, Callable[[], Any]] = {
             convolutions,
             channels_first,
         ),
-        *(sequences, held, sounds, states, attention, preprocessing, adapted),
+        *(sequences, held, sounds, translation, states, attention, preprocessing, adapted),
     )
 }
 
