@@ -129,7 +129,7 @@ def _stft(side: str = "real", window: Any = "hann", scaling: Any = "density", pe
     """Kernels (window, 1, frequencies) of a short-time Fourier transform: cosines, or sines, under a window."""
     wave = {"real": jnp.cos, "imag": jnp.sin}[side]
 
-    def init(_: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+    def init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
         length, _, bins = shape
         shade = jnp.asarray(window_of(window, length, periodic), dtype).reshape(-1, 1, 1)
         sums = {"density": lambda: jnp.sqrt(jnp.sum(jnp.square(shade))), "spectrum": lambda: jnp.sum(jnp.abs(shade))}

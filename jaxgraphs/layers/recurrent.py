@@ -174,7 +174,7 @@ class Recurrent(Layer):
     def call(self, weights: Weights, x: Array, initial_state: Any = None, *, context: Context) -> PyTree:
         cell, batch = self.runner, x.shape[0]
         drops = cell.draw(batch, x.shape[-1], x.dtype, context)
-        step: Step = partial(_step, cell)
+        step: Callable[..., tuple[Array, States]] = partial(_step, cell)
         # A loop keeps the backward pass apart from the forward one: nothing has to be said against merging them.
         step = jax.checkpoint(step, prevent_cse=False) if self.recompute and context.train else step
         outputs, states = run_steps(

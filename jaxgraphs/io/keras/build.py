@@ -395,7 +395,8 @@ class _Calls:
         if layer is None:
             raise GraphValueError("An input of the Keras model is called.", where=place)
         call, given = self.starts.given(layer, call)
-        known = ChainMap(dict(given), tensors)
+        everything: Any = tensors
+        known = ChainMap(dict(given), everything)
         args, kwargs = (_plain_call(fill(part, known)) for part in (call.args, dict(call.kwargs)))
         if isinstance(layer, Operation):
             function = config.config.get("function")
