@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.worker import LONG
 from benchmarks.workloads import WORKLOADS
 
 ROOT = Path(__file__).parent.parent
@@ -105,8 +106,7 @@ def _steps(name: str, peers: Sequence[Peer], effort: Effort, found: dict[str, An
     times: dict[str, list[float]] = {peer.name: [] for peer in peers}
     for turn in range(effort.turns):
         for peer in peers:
-            # A step of many seconds says enough when it is made once.
-            if turn == 0 or statistics.median(times[peer.name]) < 4 * effort.seconds:
+            if turn == 0 or statistics.median(times[peer.name]) < LONG:
                 times[peer.name] += peer.ask("step", seconds=effort.seconds) or []
     for peer in peers:
         found[peer.name]["step"] = spread(times[peer.name])
