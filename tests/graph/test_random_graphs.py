@@ -10,14 +10,14 @@ from jaxgraphs.graph.graph import Graph
 from tests.oracle import assert_close, keras_rules
 from tests.random_graphs import arrays_of, placed, random_graph
 
-QUICK, SLOW = 5, 300
+QUICK, SLOW = range(1, 6), 300
 
 
 def pytest_generate_tests(metafunc):
-    """The seeds: 8 in the quick part, 300 in all, and as many more as ``--random-graphs`` says."""
+    """The seeds: five in the quick part, 300 in all, and as many more as ``--random-graphs`` says."""
     if "seed" in metafunc.fixturenames:
         most = max(SLOW, metafunc.config.getoption("--random-graphs"))
-        seeds = [pytest.param(seed, marks=pytest.mark.slow if seed >= QUICK else ()) for seed in range(most)]
+        seeds = [pytest.param(seed, marks=() if seed in QUICK else pytest.mark.slow) for seed in range(most)]
         metafunc.parametrize("seed", seeds)
 
 

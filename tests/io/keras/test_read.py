@@ -32,7 +32,7 @@ def program(graph, variables, model):
     return str(jax.make_jaxpr(graph.apply)(variables, inputs_for(model)))
 
 
-@pytest.mark.parametrize("name", ["dense_chain", "convolutions"])
+@pytest.mark.parametrize("name", ["dense_chain", pytest.param("convolutions", marks=pytest.mark.slow)])
 def test_batch_normalization_in_training(name):  # oracle: Keras
     model = made(MODELS[name])
     for layer in model.layers:
