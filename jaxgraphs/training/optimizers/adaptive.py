@@ -14,6 +14,7 @@ from jaxgraphs.training.optimizers.base import (
     Limits,
     Options,
     Rate,
+    Rule,
     check_number,
     lazily,
     leafwise,
@@ -47,11 +48,7 @@ def adam(
     >>> [round(float(value), 3) for value in update]
     [-0.5, -0.5]
     """
-    rule = leafwise(
-        {"momentum": jnp.zeros_like, "velocity": jnp.zeros_like, **({"largest": jnp.zeros_like} if amsgrad else {})},
-        _adam_move(*_betas(beta_1, beta_2), epsilon),
-    )
-    return transformation(rule, learning_rate, options)
+    return transformation(_adam_rule(beta_1, beta_2, epsilon, amsgrad), learning_rate, options)
 
 
 def adamw(
@@ -102,9 +99,8 @@ def lazy_adam(
             "lazy_adam takes no weight_decay: it would move rows that a batch does not have.",
             fix="jg.optimizers.adamw(...), or embeddings_regularizer on the layer",
         )
-    slots = {"momentum": jnp.zeros_like, "velocity": jnp.zeros_like, **({"largest": jnp.zeros_like} if amsgrad else {})}
-    rule = lazily(leafwise(slots, _adam_move(*_betas(beta_1, beta_2), epsilon)))
-    return row_wise(transformation(rule, learning_rate, Options(**options)), 1.0, Options(**options))
+    made = transformation(lazily(_adam_rule(beta_1, beta_2, epsilon, amsgrad)), learning_rate, Options(**options))
+    return row_wise(made, 1.0, Options(**options))
 
 
 def adamax(
@@ -191,6 +187,11 @@ def lamb(
 
     rule = leafwise({"momentum": jnp.zeros_like, "velocity": jnp.zeros_like}, move)
     return transformation(rule, learning_rate, options)
+
+
+def _adam_rule(beta_1: float, beta_2: float, epsilon: float, amsgrad: bool) -> Rule:
+    slots = {"momentum": jnp.zeros_like, "velocity": jnp.zeros_like, **({"largest": jnp.zeros_like} if amsgrad else {})}
+    return leafwise(slots, _adam_move(*_betas(beta_1, beta_2), epsilon))
 
 
 def _adam_move(beta_1: float, beta_2: float, epsilon: float) -> Callable[..., tuple[Array, tuple[Any, ...]]]:
