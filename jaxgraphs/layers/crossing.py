@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError
-from jaxgraphs.layers.base import describes, positive
+from jaxgraphs.layers.base import describes
 from jaxgraphs.layers.hashing import cross_fingerprints, fingerprint64
-from jaxgraphs.layers.lookup import HostLayer, encoded
+from jaxgraphs.layers.lookup import BinLayer, encoded
 from jaxgraphs.symbolic.node import title
 
 
 @describes
-class HashedCrossing(HostLayer):
+class HashedCrossing(BinLayer):
     """Pairs of values, texts or whole numbers, as bins by their common hash.
 
     Args:
@@ -28,20 +28,10 @@ class HashedCrossing(HostLayer):
     [1, 4, 1, 1, 3]
     """
 
-    num_bins: int
     output_mode: str = "int"
     sparse: bool = False
 
     modes: ClassVar[tuple[str, ...]] = ("int", "one_hot")
-
-    def validate(self) -> None:
-        super().validate()
-        positive(self, num_bins=self.num_bins)
-
-    @property
-    def depth(self) -> int:
-        """How many bins there are."""
-        return self.num_bins
 
     def read(self, values: Any) -> np.ndarray:
         columns = [np.asarray(column) for column in values] if isinstance(values, (list, tuple)) else []

@@ -259,7 +259,23 @@ class IntegerLookup(_Vocabulary):
 
 
 @describes
-class Hashing(HostLayer):
+class BinLayer(HostLayer):
+    """What sorts values into a number of bins."""
+
+    num_bins: int
+
+    def validate(self) -> None:
+        super().validate()
+        positive(self, num_bins=self.num_bins)
+
+    @property
+    def depth(self) -> int:
+        """How many bins there are."""
+        return self.num_bins
+
+
+@describes
+class Hashing(BinLayer):
     """Texts or whole numbers as bins, by their hash.
 
     Args:
@@ -273,20 +289,10 @@ class Hashing(HostLayer):
     [1, 0, 1]
     """
 
-    num_bins: int
     mask_value: Any = None
     salt: Any = None
     output_mode: str = "int"
     sparse: bool = False
-
-    def validate(self) -> None:
-        super().validate()
-        positive(self, num_bins=self.num_bins)
-
-    @property
-    def depth(self) -> int:
-        """How many bins there are."""
-        return self.num_bins
 
     def read(self, values: Any) -> np.ndarray:
         array = np.asarray(values)
