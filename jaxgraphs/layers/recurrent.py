@@ -41,7 +41,7 @@ def run_steps(
     mask: Array | None = None,
     backwards: bool = False,
     zero_masked: bool = False,
-    unroll: bool = False,
+    unroll: bool | int = False,
 ) -> tuple[Array, States]:
     """Carries `step` along the time axis.
 
@@ -52,7 +52,7 @@ def run_steps(
         mask: (batch, time) booleans; where False the states stay, and the output is the first state (or zero).
         backwards: starts at the end; the outputs come in the order they were computed.
         zero_masked: the output of a masked step is zero.
-        unroll: one copy of the body for each step rather than a loop.
+        unroll: one copy of the body for each step rather than a loop; or how many copies a turn of the loop has.
     Returns: (batch, time, size) or (batch, size), and the states after the last step.
     """
 
@@ -180,7 +180,7 @@ class Recurrent(Layer):
         outputs, states = run_steps(
             partial(step, weights, drops),
             x,
-            self._start(x, initial_state),
+            self.start(x, initial_state),
             None if self.return_sequences else jnp.zeros((batch, cell.output_size), x.dtype),
             mask=self.steps_that_count(context, initial_state),
             backwards=self.go_backwards,
@@ -193,7 +193,8 @@ class Recurrent(Layer):
         """The mask, unless states were given and it is not to count then, as in Keras 3."""
         return step_mask(context) if states is None or self.masks_given_states else None
 
-    def _start(self, x: Array, given: Any) -> States:
+    def start(self, x: Array, given: Any) -> States:
+        """The states before the first step: those given, or zeros."""
         if given is None:
             return self.runner.initial_states(x.shape[0], x.dtype)
         return jax.tree.unflatten(jax.tree.structure(self.runner.state_sizes), jax.tree.leaves(given))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -138,16 +138,18 @@ class Bidirectional(Wrapper):
 
     def run_inner(self, variables: Variables, args: Any, kwargs: Mapping[str, Any], context: Context) -> Ran:
         states = _halves(self, args[1] if len(args) == 2 else kwargs.get("initial_state"))
-        pair = (("forward", self.forward), ("backward", self.backward))
-        one, other = (
-            layer.run(
-                _branch(variables, name), args[:1], {**given, **self.handed_on(kwargs)}, branch_context(context, index)
-            )
+        pair, more = (("forward", self.forward), ("backward", self.backward)), self.handed_on(kwargs)
+        one, other = self.run_pair(
+            (layer, _branch(variables, name), args[:1], {**given, **more}, branch_context(context, index))
             for index, ((name, layer), given) in enumerate(zip(pair, states, strict=True))
         )
         new = {key: {"forward": tree} for key, tree in one.state.items()}
         new = merge_trees(new, {key: {"backward": tree} for key, tree in other.state.items()})
         return Ran(self._join(one.outputs, other.outputs), None, new, (*one.losses, *other.losses))
+
+    def run_pair(self, calls: Iterable[tuple[Any, ...]]) -> list[Ran]:
+        """The calls of both layers: each a layer, and what its `run` takes."""
+        return [layer.run(*call) for layer, *call in calls]
 
     def handed_on(self, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The keyword arguments that both layers are given."""

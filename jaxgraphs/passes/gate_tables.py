@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxgraphs.graph.graph import Graph
@@ -107,8 +108,10 @@ class GateTables:
     idea = "an embedding times a recurrent kernel is computed for each word of the vocabulary, and looked up"
 
     def objection(self, setting: Setting) -> str | None:
-        """Not where arrays lie on several devices: the table might be cut into parts."""
-        return "a mesh lays the arrays out" if setting.is_spread else None
+        """Not where arrays lie on several devices, as the table might be cut; nor where products cost nothing."""
+        if setting.is_spread:
+            return "a mesh lays the arrays out"
+        return "on a GPU products take next to no time" if jax.default_backend() == "gpu" else None
 
     def rewrite(self, graph: Graph, setting: Setting) -> PassResult:
         """The graph whose recurrent layers look up what they read from embeddings."""

@@ -17,6 +17,7 @@ from jaxgraphs.passes.gate_tables import GateTables
 from jaxgraphs.passes.idle import IdleCalls
 from jaxgraphs.passes.kernel_gradients import KernelGradients
 from jaxgraphs.passes.merging import Merging
+from jaxgraphs.passes.one_loop import OneLoopPass
 from jaxgraphs.passes.pointwise import PointwiseConvolution
 from jaxgraphs.passes.pooling import ShiftedPooling
 from jaxgraphs.passes.recompute import RecomputedGates
@@ -30,6 +31,7 @@ PASSES: tuple[Pass, ...] = (
     FoldedNormalization(),
     GateTables(),
     RecomputedGates(),
+    OneLoopPass(),
     RecurrentBranches(),
     PointwiseConvolution(),
     DepthwiseConvolution(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
-from jaxgraphs.layers.base import Array, Layer, Weights, describes
+from jaxgraphs.layers.base import Array, Weights, describes
+from jaxgraphs.passes.grouping import Together, masks_of, work_of
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import PyTree
 
@@ -22,37 +23,22 @@ _LEAST_WORK = 2e7
 
 
 @describes
-class Opened(Layer):
-    """In a recurrent layer's place: gives the layer's arrays rather than what it computes of them."""
-
-    layer: Any
-
-    def weights(self, *specs: Any, **kwargs: Any) -> Mapping[str, Any]:
-        return self.layer.weights(*specs, **kwargs)
-
-    def call(self, weights: Weights, *args: Any, context: Context, **_: Any) -> PyTree:
-        return dict(weights)
-
-
-@describes
-class SideBySide(Layer):
+class SideBySide(Together):
     """Calls of recurrent layers that do not read each other, spread over devices.
 
     Args:
         layers: one for each call.
         places: the device's number for each call.
         mesh: has the devices along its axis "branch".
-    Call: ``layer((arrays, args, kwargs), ...)`` for each of `layers`; gives the outputs of all, flat.
+    Call: as `Together`.
     """
 
-    layers: tuple[Any, ...]
     places: tuple[int, ...]
     mesh: Mesh
 
     def call(self, weights: Weights, *calls: Any, context: Context) -> PyTree:
-        masks = _masks(context, calls)
         run = [partial(_run, layer, context) for layer in self.layers]
-        pairs = [*zip(calls, masks, strict=True)]
+        pairs = [*zip(calls, masks_of(context, calls), strict=True)]
         if sum(_work(layer, call) for layer, call in zip(self.layers, calls, strict=True)) < _LEAST_WORK:
             return [leaf for each, pair in zip(run, pairs, strict=True) for leaf in each(*pair)]
         return self._spread(run, pairs)
@@ -78,18 +64,6 @@ class SideBySide(Layer):
         owners = [place for place, shape in zip(self.places, shapes, strict=True) for _ in shape]
         return [leaf[place] for leaf, place in zip(outputs, owners, strict=True)]
 
-    def output_mask(self, context: Context, *calls: Any, **_: Any) -> PyTree:
-        masks: list[Any] = []
-        for layer, (_, args, kwargs), own in zip(self.layers, calls, _masks(context, calls), strict=True):
-            found = layer.output_mask(context.replace(masks=own), *args, **kwargs)
-            masks += found if isinstance(found, list) else [found]
-        return masks
-
-
-def _masks(context: Context, calls: Sequence[Any]) -> list[Any]:
-    """The masks of each call's arguments."""
-    return [masks[1] for masks in context.masks] if context.masks else [()] * len(calls)
-
 
 def _run(layer: Any, context: Context, call: Any, masks: Any) -> list[Array]:
     weights, args, kwargs = call
@@ -97,12 +71,5 @@ def _run(layer: Any, context: Context, call: Any, masks: Any) -> list[Array]:
 
 
 def _work(layer: Any, call: Any) -> float:
-    """Multiplications of all steps of one call."""
     _, (x, *_), _ = call
-    # What is looked up needs no product with the kernel; the other one decides.
-    return float(x.shape[0] * x.shape[1]) * cost_of_step(layer, x.shape[-1])
-
-
-def cost_of_step(layer: Any, features: int) -> float:
-    """Multiplications of one step for one row."""
-    return layer.gates * layer.units * (layer.units + features)
+    return work_of(layer, x)

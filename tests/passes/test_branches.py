@@ -108,13 +108,17 @@ def test_a_trainer_places_branches(monkeypatch):  # oracle: a Trainer without th
     monkeypatch.setattr("jaxgraphs.training.rewriting.os.sched_getaffinity", lambda _: set(range(64)), raising=False)
     graph, x = siamese()
     y = jnp.asarray([[0.0], [1.0], [1.0], [0.0]])
-    found = []
+    found, trainers = [], []
     for passes in ("all", ["logits"]):
         trainer = jg.Trainer(graph, "rmsprop", "binary_crossentropy", passes=passes)
         state = trainer.init(jax.random.key(1))
         state, history = trainer.fit(state, x, y, batch_size=2, epochs=3, verbose=0, validation_data=(x, y))
+        trainers.append(trainer)
         found.append((history.history, trainer.predict(state, x), trainer.evaluate(state, x, y), state))
     assert len(found[0][3].step.devices()) == 2
+    steps = [trainer.train_step(trainer.init(jax.random.key(1)), (x, y)) for trainer in trainers]
+    np.testing.assert_allclose(steps[0][1]["loss"], steps[1][1]["loss"], rtol=1e-5)
+    assert [len(state.step.devices()) for state, _ in steps] == [2, 1]
     assert len(found[1][3].step.devices()) == 1
     for a, b in zip(jax.tree.leaves(found[0][:3]), jax.tree.leaves(found[1][:3]), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

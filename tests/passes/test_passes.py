@@ -232,7 +232,7 @@ def test_the_plan_in_words():  # oracle: the text, word for word
               the loss of 'class' reads what precedes the softmax
         """)
     )
-    assert "  pointwise: 1x1 convolutions are matrix products on a CPU\n      'mix'" in text
+    assert "  pointwise: 1x1 convolutions are matrix products on a CPU and an NVIDIA GPU\n      'mix'" in text
     assert (
         "  pooling: maxima of small windows are computed from shifted images on a CPU\n      off: switched off" in text
     )

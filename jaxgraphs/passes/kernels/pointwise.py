@@ -1,4 +1,4 @@
-"""Convolution with a window of one element as a matrix product: on a CPU XLA's own has a slow gradient."""
+"""Convolution with a window of one element as a matrix product, which XLA multiplies faster than it convolves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = jax.Array
 
 
 def pointwise_convolve(x: Array, kernel: Array, *, strides: Sequence[int]) -> Array:
-    """y[p, f] = Σ x[p stride, c] kernel[c, f]: on a CPU a matrix product, elsewhere XLA's convolution.
+    """y[p, f] = Σ x[p stride, c] kernel[c, f]: on a CPU and an NVIDIA GPU a product, elsewhere XLA's convolution.
 
     Args:
         x: (batch, *spatial, channels).
@@ -28,7 +28,8 @@ def pointwise_convolve(x: Array, kernel: Array, *, strides: Sequence[int]) -> Ar
     [0.0, 30.0]
     """
     strides = tuple(strides)
-    return lax.platform_dependent(x, kernel, cpu=partial(_product, strides), default=partial(_convolved, strides))
+    product = partial(_product, strides)
+    return lax.platform_dependent(x, kernel, cpu=product, cuda=product, default=partial(_convolved, strides))
 
 
 def _product(strides: tuple[int, ...], x: Array, kernel: Array) -> Array:
