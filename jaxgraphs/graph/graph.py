@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,13 +110,13 @@ class Graph(GraphMethods):
         """The layers called, each once, in the order in which they are first called."""
         return tuple(dict.fromkeys(node.layer for node in self.nodes if node.layer is not None))
 
-    @property
+    @functools.cached_property
     def input_names(self) -> tuple[str, ...]:
         """The names under which data is given: keys where the inputs were given as a dict, else the Inputs' names."""
         keys = _dict_keys(self.input_structure, len(self.inputs))
         return keys or tuple(self.tensor_name(tensor) for tensor in self.inputs)
 
-    @property
+    @functools.cached_property
     def output_names(self) -> tuple[str, ...]:
         """The names of losses, metrics and targets: keys where the outputs are a dict, else the layers' names."""
         keys = _dict_keys(jax.tree.structure(self.outputs), len(self.flat_outputs))

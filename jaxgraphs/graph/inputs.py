@@ -104,6 +104,8 @@ def _is_fitting(spec: TensorSpec, wanted: TensorSpec) -> bool:
 def _as_array(value: Any, spec: TensorSpec) -> tuple[Any, str | None]:
     if is_symbolic(value):
         return value, "a symbolic tensor, where an array is needed; graph(tensor) adds a call to another graph"
+    if isinstance(value, jax.Array) and value.dtype == spec.dtype:
+        return value, None
     try:
         plain = value if isinstance(value, jax.Array) else np.asarray(value)
         if plain.dtype.kind in "OUSMm":
@@ -134,18 +136,21 @@ def _convert(array: jax.Array, spec: TensorSpec) -> tuple[jax.Array, str | None]
 def _shape_problem(array: Any, spec: TensorSpec, name: str, sizes: dict[str, tuple[int, str]]) -> str | None:
     if spec == UNKNOWN:
         return None
-    received = f"{array.shape}, expected {str(spec).rsplit(' ', 1)[0]}"
     if array.ndim != spec.rank:
-        return received
+        return _other_shape(array, spec)
     for size, wanted in zip(array.shape, spec.dims, strict=True):
         if isinstance(wanted, int):
             if isinstance(size, int) and size != wanted:
-                return received
+                return _other_shape(array, spec)
         elif isinstance(size, int):
             first, other = sizes.setdefault(str(wanted), (size, name))
             if first != size and str(wanted) == "batch":
                 return f"{array.shape}: a batch of {size}, where '{other}' has {first}"
     return None
+
+
+def _other_shape(array: Any, spec: TensorSpec) -> str:
+    return f"{array.shape}, expected {str(spec).rsplit(' ', 1)[0]}"
 
 
 def _misnamed(graph: Graph, values: Mapping[str, Any]) -> GraphError:

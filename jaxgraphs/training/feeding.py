@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError, combine
@@ -75,16 +76,21 @@ class Arrays:
         return batch_of(self.take(rows[np.where(present, mine, 0)]), present if can_pad else None)
 
 
-def arrays_of(graph: Graph, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Arrays:
+def arrays_of(
+    graph: Graph, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, *, is_batch: bool = False
+) -> Arrays:
     """Data given as an array, a list or a dict, brought into the order of the graph's inputs and outputs.
 
+    Args:
+        is_batch: whether all of it is one batch; what is on a device already then stays there.
     Raises: GraphValueError that lists every name that does not fit and every column of another length.
     """
     names = graph.output_names
-    inputs = [_array(value, name) for value, name in zip(graph.flatten_inputs(x), graph.input_names, strict=True)]
-    targets = [None] * len(names) if y is None else _targets(y, names)
+    read = _batch_array if is_batch else _array
+    inputs = [read(value, name) for value, name in zip(graph.flatten_inputs(x), graph.input_names, strict=True)]
+    targets = [None] * len(names) if y is None else _targets(y, names, read)
     given = by_output_or_all(sample_weight, names, "sample_weight")
-    weights = [None if item is None else _array(item, "sample_weight") for item in given]
+    weights = [None if item is None else read(item, "sample_weight") for item in given]
     if class_weight is not None:
         weights = _with_class_weights(class_weight, names, targets, weights)
     _check_lengths(graph, inputs, targets, weights)
@@ -158,7 +164,7 @@ def prepare(
     graph: Graph, x: Any, y: Any, weight: Any, class_weight: Any, size: int | None, *, can_pad: bool
 ) -> tuple[Batch, int]:
     """One batch of a stream, and the size that the stream's batches have: that of the first."""
-    data = arrays_of(graph, x, y, weight, class_weight)
+    data = arrays_of(graph, x, y, weight, class_weight, is_batch=True)
     size = size or data.size
     return (pad(data, size, is_marked=False) if can_pad and data.size < size else batch_of(data)), size
 
@@ -179,7 +185,7 @@ def by_output_or_all(given: Any, names: Sequence[str], what: str) -> list[Any]:
     return by_output(given, names, what, is_leaf=lambda item: len(names) == 1 and not isinstance(item, Mapping))
 
 
-def _targets(y: Any, names: Sequence[str]) -> list[Any]:
+def _targets(y: Any, names: Sequence[str], read: Callable[[Any, str], Any]) -> list[Any]:
     if isinstance(y, Mapping):
         absent = [name for name in names if name not in y]
         if absent:
@@ -190,7 +196,7 @@ def _targets(y: Any, names: Sequence[str]) -> list[Any]:
             )
     is_listed = isinstance(y, Mapping) or (isinstance(y, (list, tuple)) and len(y) == 1 and _is_arraylike(y[0]))
     given = [y] if len(names) == 1 and not is_listed else by_output(y, names, "y")
-    return [None if item is None else _array(item, name) for item, name in zip(given, names, strict=True)]
+    return [None if item is None else read(item, name) for item, name in zip(given, names, strict=True)]
 
 
 def _with_class_weights(given: Any, names: Sequence[str], targets: Columns, weights: Columns) -> list[Any]:
@@ -210,7 +216,7 @@ def _class_weighted(table: Mapping[Any, float] | None, target: Any, weight: Any)
         return weight
     if target.ndim > 1:
         target = np.argmax(target, -1) if target.shape[-1] > 1 else target[..., 0]
-    classes = np.round(target).astype(int)
+    classes = np.round(np.asarray(target)).astype(int)
     factors = np.ones(classes.shape, np.float32)
     for label, factor in table.items():
         factors[classes == int(label)] = factor
@@ -230,6 +236,12 @@ def _check_lengths(graph: Graph, inputs: Columns, targets: Columns, weights: Col
         )
     if 0 in lengths.values():
         raise GraphValueError("The data has no examples.", received="arrays of length 0")
+
+
+def _batch_array(value: Any, name: str) -> Any:
+    """The array where it is: a device's is not fetched to be sent back."""
+    is_ready = isinstance(value, jax.Array) and not jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    return value if is_ready else _array(value, name)
 
 
 def _array(value: Any, name: str) -> np.ndarray:

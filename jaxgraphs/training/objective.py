@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -146,7 +147,7 @@ class Objective:
                 kept[name] = metric.update(kept[name], predictions[index], targets.values[index], weights)
         return {"losses": means, "metrics": kept}
 
-    @property
+    @functools.cached_property
     def log_names(self) -> tuple[str, ...]:
         """The names in the logs in the order in which they are shown; jit returns dicts sorted."""
         own = f"{self.names[0]}_loss" if len(self.names) == 1 else None

@@ -138,6 +138,21 @@ def _with_slopes(
     return {**gradients, _WEIGHTS: slopes if scale is None else jax.tree.map(lambda slope: slope * scale, slopes)}
 
 
+def make_one_step(step: Callable[..., Any], empty: Callable[[], PyTree]) -> Callable[..., Any]:
+    """(state, batch) -> (state, logs): a step whose logs are its batch's alone; no sums go in or come out.
+
+    Args:
+        step: of `make_train_step`, as it is laid out.
+        empty: gives the running sums of nothing.
+    """
+
+    def one_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+        state, _, logs = step(state, empty(), batch)
+        return state, logs
+
+    return one_step
+
+
 def make_many_steps(step: Callable[..., Any]) -> Callable[..., Any]:
     """(state, sums, batches) -> (state, sums, logs): a step for each of several batches, stacked, in one call."""
 

@@ -22,6 +22,7 @@ from jaxgraphs.symbolic.node import title
 from jaxgraphs.training import optimizers
 from jaxgraphs.training.ahead import ahead
 from jaxgraphs.training.arguments import check_data, check_run, check_state
+from jaxgraphs.training.arranging import remembering
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
 from jaxgraphs.training.checkpointing.session import open_session
@@ -41,6 +42,7 @@ from jaxgraphs.training.step import (
     init_state,
     make_eval_step,
     make_many_steps,
+    make_one_step,
     make_predict_step,
     make_train_step,
 )
@@ -133,10 +135,12 @@ class Trainer:
         step = make_train_step(self.objective, self.optimizer, self.execution.way(self.objective.graph))
         step = self.execution.laid_out(by_rows(step, found, self.optimizer))
         self._train = jax.jit(step, donate_argnums=0)
+        self._train_one = jax.jit(make_one_step(step, self.objective.empty), donate_argnums=0)
         self._train_many = jax.jit(make_many_steps(step), donate_argnums=0)
         self._evaluate = jax.jit(make_eval_step(self.objective))
         self._predict = jax.jit(make_predict_step(lambda: self._rewriting.predicting.graph))
         self._logs = jax.jit(self.objective.logs)
+        self._arranged = remembering(lambda batch: self._batch(*unpack(batch)))
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
 
     def __repr__(self) -> str:
@@ -178,8 +182,7 @@ class Trainer:
             batch: (x, y) or (x, y, sample_weight); lists in order or dicts by name.
         Returns: the new state; and the batch's losses and metrics, on the device.
         """
-        x, y, weight = unpack(batch)
-        state, _, logs = self._train(state, self._empty(), self._batch(x, y, weight))
+        state, logs = self._train_one(state, self._arranged(batch))
         # jit returns dicts sorted; the loss comes first.
         return state, {name: logs[name] for name in self.objective.log_names}
 
@@ -188,7 +191,7 @@ class Trainer:
 
         Args: as for `train_step`; the state stays usable.
         """
-        return self._train.lower(state, self._empty(), self._batch(*unpack(batch)))
+        return self._train_one.lower(state, self._batch(*unpack(batch)))
 
     def fit(
         self,
@@ -341,7 +344,7 @@ class Trainer:
         return {name: float(values[name]) for name in self.objective.log_names}
 
     def _batch(self, x: Any, y: Any, weight: Any) -> Batch:
-        return self._cast(batch_of(arrays_of(self.graph, x, y, weight)))
+        return self._cast(batch_of(arrays_of(self.graph, x, y, weight, is_batch=True)))
 
     def _batches(
         self, x: Any, y: Any, weight: Any, batch_size: int, steps: int | None = None, *, prefetch: int = 0

@@ -148,7 +148,7 @@ def test_compiled_once():  # oracle: the number of compilations
     assert trainer._train._cache_size() == 1
     for _ in range(3):
         state, _ = trainer.train_step(state, (x[:4], y[:4]))
-    assert trainer._train._cache_size() == 2  # another batch size, without padding
+    assert (trainer._train._cache_size(), trainer._train_one._cache_size()) == (1, 1)  # without running sums
 
 
 def test_train_step_donates_and_fit_does_not():  # oracle: which arrays still can be read
@@ -476,3 +476,19 @@ def test_errors(cause, text):  # oracle: the message, word for word
     with pytest.raises(jg.GraphError) as caught:
         cause()
     assert str(caught.value) == dedent(text)
+
+
+def test_a_batch_on_the_device_stays_there(monkeypatch):  # oracle: none is asked for; and the step on NumPy's arrays
+    x, y = rows(8)
+    trainer = trainer_of(classifier())
+    state = trainer.init(jax.random.key(0))
+    placed = jax.device_put((x, y))
+    fetched = []
+    monkeypatch.setattr("jaxgraphs.training.feeding._array", lambda value, name: fetched.append(name) or value)
+    state, logs = trainer.train_step(state, placed)
+    monkeypatch.undo()
+    assert not fetched
+    other, expected = trainer.train_step(trainer.init(jax.random.key(0)), (x, y))
+    assert float(logs["loss"]) == float(expected["loss"])
+    for a, b in zip(jax.tree.leaves(state.params), jax.tree.leaves(other.params), strict=True):
+        np.testing.assert_array_equal(a, b)
