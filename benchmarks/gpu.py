@@ -1,15 +1,18 @@
 """On a GPU: the chapter's graphs, Inception V3 and Xception beside hand-written Flax and PyTorch, in two precisions.
 
 Run as ``python -m benchmarks.gpu --save benchmarks/results/gpu.json``. Each row is a process of its own: one framework,
-one workload, one precision. It makes some training steps that do not count, then times the others one by one, and says
-the median, the peak of the device's memory, and which share of the chip's peak the counted floating-point operations
-come to: a forward pass as `graph.summary(cost=True)` counts it, three times. Frameworks that are not installed are left
-out. The file has the machine and all versions. ``--tiny`` runs a row of each on any device, to see that it works.
+one workload, one precision. Those of some workloads are built side by side, for compilers take minutes, and make the
+steps that do not count; then all of them wait, and they take turns: one process at a time is timed, step by step. A row
+has the median, the peak of the device's memory, and which share of the chip's peak the counted floating-point
+operations come to: a forward pass as `graph.summary(cost=True)` counts it, three times. Frameworks that are not
+installed are left out, and what fails or is not ready in time is named. The file has the machine and all versions;
+rows that it has already of the same machine stay. ``--tiny`` runs a row of each on any device, to see that it works.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
@@ -17,17 +20,21 @@ import itertools
 import json
 import os
 import platform
+import select
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.workloads import WORKLOADS, Workload
 
-FRAMEWORKS = {"jaxgraphs": "jax", "linen": "flax", "torch": "torch"}
+FRAMEWORKS = {"jaxgraphs": "jax", "linen": "flax", "torch": "torch", "torch_compiled": "torch"}
 PRECISIONS = ("float32", "bfloat16")
 # Floating-point operations a second without sparsity, by the vendor's data sheets: float32 on tensor cores (TF32,
 # which JAX uses for float32 by default), and bfloat16.
@@ -84,7 +91,7 @@ def linen(workload: Workload, precision: str) -> tuple[Step, Callable[[], int | 
     return step, _peak_of_jax
 
 
-def torch(workload: Workload, precision: str) -> tuple[Step, Callable[[], int | None]]:
+def torch(workload: Workload, precision: str, *, is_compiled: bool = False) -> tuple[Step, Callable[[], int | None]]:
     """A step of PyTorch, under autocast where it is not float32, images channels-last."""
     import torch
 
@@ -93,13 +100,14 @@ def torch(workload: Workload, precision: str) -> tuple[Step, Callable[[], int | 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     model = peer.MODELS[workload.name]().to(device, memory_format=torch.channels_last).train()
+    run: Any = torch.compile(model) if is_compiled else model
     optimizer = torch.optim.RMSprop(model.parameters(), 1e-3, alpha=0.9, eps=1e-7)
     x, y = ([tensor.to(device) for tensor in peer._tensors(arrays)] for arrays in workload.data())
 
     def step() -> float:
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"):
-            outputs = model(x)
+            outputs = run(x)
         terms = zip(workload.losses, outputs, y, strict=True)
         loss = sum(peer._LOSSES[name](output.float(), target) for name, output, target in terms)
         loss.backward()
@@ -115,7 +123,12 @@ def _peak_of_jax() -> int | None:
     return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
 
 
-BUILDERS = {"jaxgraphs": ours, "linen": linen, "torch": torch}
+BUILDERS: dict[str, Any] = {
+    "jaxgraphs": ours,
+    "linen": linen,
+    "torch": torch,
+    "torch_compiled": partial(torch, is_compiled=True),
+}
 
 
 def operations(workload: Workload) -> int:
@@ -129,22 +142,47 @@ def operations(workload: Workload) -> int:
     return 3 * (graph.summary(cost=True, batch_size=workload.batch, sizes=sizes).totals.flops or 0)
 
 
-def row(framework: str, workload: Workload, precision: str, steps: int, warm: int) -> dict[str, Any]:
-    """One measurement."""
-    step, peak = BUILDERS[framework](workload, precision)
-    for _ in range(warm):
-        step()
-    seconds = [_timed(step) for _ in range(steps)]
-    return {
-        "framework": framework,
-        "workload": workload.name,
-        "precision": precision,
-        "batch": workload.batch,
-        "seconds": statistics.median(seconds),
-        "fastest": min(seconds),
-        "slowest": max(seconds),
-        "memory": peak(),
-    }
+class Row(NamedTuple):
+    """What is measured by one process."""
+
+    framework: str
+    workload: str
+    precision: str
+
+
+class Measured:
+    """A row that is built, with all that was timed of it.
+
+    Args:
+        row: what it is.
+        batch: examples in a step; the workload's own where None.
+        warm: how many steps do not count.
+    """
+
+    def __init__(self, row: Row, batch: int | None, warm: int) -> None:
+        self.row, self.batch, self.seconds = row, _sized(row.workload, batch).batch, []
+        began = time.perf_counter()
+        self.step, self.peak = BUILDERS[row.framework](_sized(row.workload, batch), row.precision)
+        for _ in range(warm):
+            self.step()
+        self.ready = time.perf_counter() - began
+
+    def time(self, steps: int) -> None:
+        """Some steps, each by itself, after one that brings the device's clock up."""
+        self.step()
+        self.seconds += [_timed(self.step) for _ in range(steps)]
+
+    def result(self) -> dict[str, Any]:
+        """As the file has it."""
+        return {
+            **self.row._asdict(),
+            "batch": self.batch,
+            "seconds": statistics.median(self.seconds),
+            "fastest": min(self.seconds),
+            "slowest": max(self.seconds),
+            "ready": self.ready,
+            "memory": self.peak(),
+        }
 
 
 def _timed(step: Step) -> float:
@@ -175,47 +213,117 @@ def line(row: dict[str, Any]) -> str:
     """A row as text."""
     memory = "" if row["memory"] is None else f"{row['memory'] / 2**20:8.0f} MiB"
     share = "" if row["share_of_peak"] is None else f"{row['share_of_peak']:8.1%} of peak"
-    head = f"{row['workload']:20}{row['precision']:10}{row['framework']:10}"
+    head = f"{row['workload']:20}{row['precision']:10}{row['framework']:16}"
     return f"{head}{row['seconds'] * 1e3:10.2f} ms a step{memory}{share}"
 
 
-def apart(arguments: list[str]) -> dict[str, Any]:
-    """One row, measured in a process of its own, whose memory is nobody else's."""
-    environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    command = [sys.executable, "-m", "benchmarks.gpu", "--row", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+class Worker:
+    """A row in a process of its own, whose memory is nobody else's: it builds, and then does what it is told."""
+
+    def __init__(self, row: Row, options: argparse.Namespace) -> None:
+        self.row = row
+        environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TORCHINDUCTOR_COMPILE_THREADS": "4"}
+        batch = [] if options.batch is None else ["--batch", str(options.batch)]
+        command = [sys.executable, "-m", "benchmarks.gpu", "--row", *row, "--warm", str(options.warm), *batch]
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, env=environment, stdin=pipe, stdout=pipe, stderr=self.errors, text=True, bufsize=1
+        )
+
+    def answer(self, until: float) -> str | None:
+        """The next line, or None where there is none by that time, or the process has ended."""
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))
+        return (self.process.stdout.readline().strip() or None) if readable else None
+
+    def ask(self, what: str) -> str | None:
+        """What it answers."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(what + "\n")
+        return self.answer(time.monotonic() + 60)
+
+    def end(self) -> str:
+        """Ends it; the last line of its complaints."""
+        self.process.kill()
+        self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines()
+        return lines[-1][:300] if lines else "not ready in time"
+
+
+def measure(rows: Sequence[Row], options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Rows built at one time and timed in turns; and why others were not."""
+    workers = [Worker(row, options) for row in rows]
+    until = time.monotonic() + options.patience
+    ready = [worker for worker in workers if worker.answer(until) == "ready"]
+    failed = {"/".join(worker.row): worker.end() for worker in workers if worker not in ready}
+    for _ in range(options.turns):
+        for worker in ready:
+            worker.ask(f"time {options.steps // options.turns}")
+    found = [json.loads(answer) for worker in ready if (answer := worker.ask("result"))]
+    for worker in ready:
+        worker.end()
+    return found, failed
+
+
+def serve(row: Row, batch: int | None, warm: int) -> None:
+    """What a row's process does: builds, says so, and does what it is told on its standard input."""
+    measured = Measured(row, batch, warm)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        what, *numbers = line.split()
+        if what == "time":
+            measured.time(*map(int, numbers))
+        print("done" if what == "time" else json.dumps(measured.result()), flush=True)
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     """Measures, prints, and writes the numbers where asked."""
     options = _options(argv)
     if options.row:
-        framework, name, precision = options.row
-        measured = row(framework, _sized(name, options.batch), precision, options.steps, options.warm)
-        print(json.dumps(measured))
-        return measured
-    about, rows = machine(), []
-    for name in options.workloads:
-        flops = operations(_sized(name, options.batch))
-        for precision, (framework, module) in itertools.product(PRECISIONS, FRAMEWORKS.items()):
-            if importlib.util.find_spec(module) is not None:
-                rows.append(shared(measure(options, framework, name, precision), flops, about["device"]))
-                print(line(rows[-1]), flush=True)
-    results = {"about": about, "rows": rows}
-    if options.save:
-        Path(options.save).write_text(json.dumps(results, indent=1) + "\n")
-    return results
+        serve(Row(*options.row), options.batch, options.warm)
+        return {}
+    about, rows, failed = machine(), [], {}
+    installed = [name for name in options.frameworks if importlib.util.find_spec(FRAMEWORKS[name])]
+    wanted = [Row(*each) for each in itertools.product(installed, options.workloads, PRECISIONS)]
+    wanted.sort(key=lambda row: options.workloads.index(row.workload))
+    # Counted while compilers run.
+    pool = ThreadPoolExecutor(1)
+    flops = {name: pool.submit(operations, _sized(name, options.batch)) for name in options.workloads}
+    for start in range(0, len(wanted), options.at_once):
+        found, missing = _measured(wanted[start : start + options.at_once], options)
+        failed |= missing
+        rows += [shared(row, flops[row["workload"]].result(), about["device"]) for row in found]
+        print(
+            "\n".join([*map(line, rows[-len(found) :]), *(f"{name}: {why}" for name, why in missing.items())]),
+            flush=True,
+        )
+        if options.save:
+            _save(Path(options.save), about, rows)
+    return {"about": about, "rows": rows, "failed": failed}
 
 
-def measure(options: argparse.Namespace, framework: str, name: str, precision: str) -> dict[str, Any]:
-    """One row, in a process of its own but where it is tiny."""
-    if options.tiny:
-        return row(framework, _sized(name, options.batch), precision, options.steps, options.warm)
-    batch = [] if options.batch is None else ["--batch", str(options.batch)]
-    return apart([framework, name, precision, "--steps", str(options.steps), "--warm", str(options.warm), *batch])
+def _measured(rows: Sequence[Row], options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    if not options.tiny:
+        return measure(rows, options)
+    built = [Measured(row, options.batch, options.warm) for row in rows]
+    for each in built:
+        each.time(options.steps)
+    return [each.result() for each in built], {}
+
+
+def _save(path: Path, about: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Writes the rows, behind those of the same machine that the file has and that were not measured again."""
+    old = json.loads(path.read_text()) if path.exists() else {}
+    made = [_name(row) for row in rows]
+    kept = [row for row in old.get("rows", []) if _name(row) not in made] if old.get("about") == about else []
+    path.write_text(json.dumps({"about": about, "rows": [*kept, *rows]}, indent=1) + "\n")
+
+
+def _name(row: dict[str, Any]) -> tuple[str, ...]:
+    return row["framework"], row["workload"], row["precision"]
 
 
 def _sized(name: str, batch: int | None) -> Workload:
@@ -226,7 +334,11 @@ def _sized(name: str, batch: int | None) -> Workload:
 def _options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=WORKLOADS, help="which of them")
+    parser.add_argument("--frameworks", nargs="+", default=list(FRAMEWORKS), choices=FRAMEWORKS, help="which of them")
     parser.add_argument("--steps", type=int, default=50, help="how many steps are timed (50)")
+    parser.add_argument("--turns", type=int, default=2, help="in how many turns (2)")
+    parser.add_argument("--at-once", type=int, default=8, help="how many rows are built side by side (8)")
+    parser.add_argument("--patience", type=float, default=600, help="seconds after which a row is not waited for (600)")
     parser.add_argument("--warm", type=int, default=5, help="how many are made before (5)")
     parser.add_argument("--batch", type=int, help="examples in a step; each workload's own where left out")
     parser.add_argument("--save", metavar="FILE", help="write the numbers as JSON")

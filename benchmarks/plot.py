@@ -27,6 +27,13 @@ PEERS = {
     "PyTorch": ("s", "#e8590c", "white"),
 }
 """Marker, edge and filling: ours stand out, and shapes tell what colours may not."""
+ON_A_GPU = {
+    "jaxgraphs": ("jaxgraphs", "D", OURS, OURS),
+    "jaxgraphs, 1x1 as products": ("jaxgraphs, 1x1 as products", "D", OURS, "white"),
+    "torch": ("PyTorch", "s", "#e8590c", "white"),
+    "torch_compiled": ("PyTorch, compiled", "s", "#e8590c", "#e8590c"),
+}
+"""Label, marker, edge and filling."""
 Results = Mapping[str, Any]
 
 
@@ -50,6 +57,28 @@ def speed(found: Results) -> Any:
     axes.set_yticks(range(len(shown)), [WORKLOADS[name].title for name in shown])
     axes.invert_yaxis()
     axes.set_xlabel("time of a training step, as a ratio to hand-written Flax Linen's (further left is faster)")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+def gpu(found: Results) -> Any:
+    """Each framework's training step on a GPU as a ratio to hand-written Linen's, by workload and precision."""
+    steps = {(row["workload"], row["precision"], row["framework"]): row["seconds"] for row in found["rows"]}
+    shown = [key for key in dict.fromkeys(key[:2] for key in steps) if (*key, "linen") in steps]
+    figure, axes = _panels(1, (7.6, 1.5 + 0.27 * len(shown)))
+    for framework, (label, marker, edge, filling) in ON_A_GPU.items():
+        places = [(row, steps.get((*key, framework), 0) / steps[*key, "linen"]) for row, key in enumerate(shown)]
+        rows, ratios = zip(*[(row, ratio) for row, ratio in places if ratio], strict=True)
+        axes.scatter(ratios, rows, s=40, marker=marker, edgecolors=edge, facecolors=filling, label=label, zorder=2)
+    axes.grid(axis="y", color="#e9ecef")
+    axes.set_axisbelow(True)
+    axes.axvline(1, color=GREY, linewidth=1, zorder=1)
+    axes.set_xscale("log")
+    axes.set_xticks(ticks := _ticks(axes.get_xlim()), [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_yticks(range(len(shown)), [f"{WORKLOADS[name].title}, {precision}" for name, precision in shown])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"training step on one {found['about']['device']}, as a ratio to hand-written Flax Linen's")
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     return figure
 
@@ -120,6 +149,7 @@ def keras_applications(found: Results) -> Any:
 
 PICTURES: Mapping[str, tuple[str, Callable[[Results], Any]]] = {
     "speed": ("peers.json", speed),
+    "gpu": ("gpu.json", gpu),
     "members": ("members.json", members),
     "kills": ("kills.json", kills),
     "remat": ("remat.json", remat),
