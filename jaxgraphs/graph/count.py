@@ -10,7 +10,8 @@ import jax
 
 from jaxgraphs.errors import combine
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.run import nodes_of
+from jaxgraphs.graph.places import Path
+from jaxgraphs.graph.run import steps_of
 from jaxgraphs.symbolic.spec import TensorSpec, is_known
 
 
@@ -53,9 +54,10 @@ def count(graph: Graph) -> Count:
     return Count(trainable, non_trainable)
 
 
-def frozen_paths(graph: Graph) -> frozenset[tuple[str, ...]]:
-    """The paths of layers whose params are not learned."""
-    return frozenset(path for path, node in nodes_of(graph) if not getattr(node.layer, "trainable", True))
+def frozen_paths(graph: Graph) -> frozenset[Path]:
+    """The places of params that are not learned, of a layer all that it has."""
+    homes = [step.home for step in steps_of(graph) if not getattr(step.node.layer, "trainable", True)]
+    return frozenset(place for home in homes for place in (home.path, *(place for _, place in home.elsewhere)))
 
 
 def trainable_mask(graph: Graph, params: Mapping[str, Any]) -> Any:
@@ -66,7 +68,7 @@ def trainable_mask(graph: Graph, params: Mapping[str, Any]) -> Any:
     )
 
 
-def leaves_with_path(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves_with_path(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """The leaves of nested mappings with the keys that lead to them."""
     if isinstance(tree, Mapping):
         for name, inner in tree.items():
@@ -80,5 +82,5 @@ def size_of(spec: TensorSpec) -> int | None:
     return math.prod(spec.dims) if is_known(spec.dims) else None
 
 
-def _is_under(path: tuple[str, ...], prefixes: frozenset[tuple[str, ...]]) -> bool:
+def _is_under(path: Path, prefixes: frozenset[Path]) -> bool:
     return any(path[:length] in prefixes for length in range(1, len(path) + 1))

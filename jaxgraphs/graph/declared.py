@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxgraphs.graph.graph import Graph, Step, evaluate
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.run import infer_step
 from jaxgraphs.layers.base import Layer, Weight, split_call
 from jaxgraphs.symbolic.spec import TensorSpec
-
-Path = tuple[str, ...]
 
 
 def declared(graph: Graph, specs: Sequence[TensorSpec]) -> dict[str, Any]:
@@ -26,10 +25,7 @@ def declared(graph: Graph, specs: Sequence[TensorSpec]) -> dict[str, Any]:
         layer = step.node.layer
         if isinstance(layer, Layer) and layer.trainable:
             plain_args, plain_kwargs, _ = split_call(args, kwargs)
-            place = found
-            for name in step.place[:-1]:
-                place = place.setdefault(name, {})
-            place[step.place[-1]] = layer.weights(*plain_args, **plain_kwargs)
+            step.home.write(found, layer.weights(*plain_args, **plain_kwargs))
         return infer_step(step, args, kwargs).specs
 
     evaluate(graph, call, specs)

@@ -14,8 +14,12 @@ import jax
 from jaxgraphs.errors import GraphKeyError, GraphTypeError, GraphValueError, ShapeMismatchError, did_you_mean
 from jaxgraphs.graph.facade import GraphMethods
 from jaxgraphs.graph.names import derive_names, unique
+from jaxgraphs.graph.places import Home, Path, Use, choose_places
 from jaxgraphs.symbolic.node import (
+    UNKNOWN,
+    Inferred,
     Node,
+    Operation,
     PyTree,
     SymbolicTensor,
     Variables,
@@ -26,7 +30,7 @@ from jaxgraphs.symbolic.node import (
     record,
     title,
 )
-from jaxgraphs.symbolic.spec import is_known
+from jaxgraphs.symbolic.spec import TensorSpec, is_known
 
 
 @dataclasses.dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -39,6 +43,7 @@ class Graph(GraphMethods):
         outputs: symbolic tensors: one, or a list, dict or nesting of them.
         name: of the graph when it is called as a layer.
         names: names to keep, by layer or Input node, for a graph made from another.
+        places: where arrays are to stay, by path, for the same.
     Raises: GraphError when an output does not depend on the inputs alone, an input is not used, two given names are
         alike, a shared layer would need weights of two shapes, or there is a cycle.
 
@@ -56,31 +61,40 @@ class Graph(GraphMethods):
     nodes: tuple[Node, ...]
     name: str | None
     names: Mapping[Any, str]
+    places: Mapping[Path, Path]
     input_structure: Any
     created: int
 
     def __init__(
-        self, inputs: PyTree, outputs: PyTree, name: str | None = None, *, names: Mapping[Any, str] | None = None
+        self,
+        inputs: PyTree,
+        outputs: PyTree,
+        name: str | None = None,
+        *,
+        names: Mapping[Any, str] | None = None,
+        places: Mapping[Path, Path] | None = None,
     ) -> None:
         check_name(name, "Graph")
         _check_ends(jax.tree.leaves(inputs, is_leaf=_is_none), jax.tree.leaves(outputs, is_leaf=_is_none))
         flat_inputs, structure = jax.tree.flatten(inputs)
         flat_outputs, out_structure = jax.tree.flatten(outputs)
         nodes = graph_between(flat_inputs, flat_outputs)
-        self._set(
-            inputs=tuple(flat_inputs),
-            outputs=jax.tree.unflatten(out_structure, flat_outputs),
-            nodes=nodes,
-            name=name,
-            names=derive_names(nodes, flat_inputs, names or {}),
-            input_structure=structure,
-            created=time.perf_counter_ns(),
-        )
+        self._set(tuple(flat_inputs), jax.tree.unflatten(out_structure, flat_outputs), nodes, name, structure)
+        self._name(names or {}, places or {})
         _check_shared(self)
 
-    def _set(self, **fields: Any) -> None:
-        for field, value in fields.items():
+    def _set(
+        self, inputs: tuple[SymbolicTensor, ...], outputs: PyTree, nodes: tuple[Node, ...], name: str | None, form: Any
+    ) -> None:
+        fields = {"inputs": inputs, "outputs": outputs, "nodes": nodes, "name": name, "input_structure": form}
+        for field, value in {**fields, "created": time.perf_counter_ns()}.items():
             object.__setattr__(self, field, value)
+
+    def _name(self, names: Mapping[Any, str], places: Mapping[Path, Path]) -> None:
+        """Gives the layers their names, and their arrays their places."""
+        taken = {place[0] for path, place in places.items() if path != place}
+        object.__setattr__(self, "names", derive_names(self.nodes, self.inputs, names, taken))
+        object.__setattr__(self, "places", choose_places(uses_of(self), places))
 
     def __copy__(self) -> Graph:
         """The graph itself: it never changes."""
@@ -127,10 +141,9 @@ class Graph(GraphMethods):
         key = thing.layer if isinstance(thing, Node) and thing.layer is not None else thing
         return self.names[key]
 
-    def weights_name(self, thing: Any) -> str:
-        """The name under which a layer's arrays are: its own, but for one that holds a layer used elsewhere too."""
-        layer = thing.layer if isinstance(thing, Node) and thing.layer is not None else thing
-        return self.names.get(innermost(layer)) or self.names[layer]
+    def place(self, path: Path) -> Path:
+        """Where the arrays of the layer at a path are: there, unless they are shared and in another place."""
+        return self.places.get(path, path)
 
     def tensor_name(self, tensor: SymbolicTensor) -> str:
         """The name in this graph of the layer that makes a tensor."""
@@ -141,7 +154,7 @@ class Graph(GraphMethods):
         return tuple(node for node in self.nodes if node.layer is layer)
 
     def sharing(self, layer: Any) -> tuple[Node, ...]:
-        """The calls that compute with the arrays of a layer: its own, and those of layers that hold it."""
+        """The graph's own calls that compute with a layer's arrays: the layer's, and those of layers that hold it."""
         root = innermost(layer)
         return tuple(node for node in self.nodes if node.layer is layer or innermost(node.layer) is root)
 
@@ -183,15 +196,15 @@ class Step:
     Args:
         node: the call.
         path: names of the layer and of the graphs around it, outermost first.
-        place: the same for its weights: `path`, but for a layer that holds one used elsewhere too.
+        home: where its arrays are: at `path`, unless they are shared and elsewhere.
         call_path: the same with the number of each call, for what differs from call to call, such as random keys.
         training: True or False where a call around it said so.
     """
 
     node: Node
-    path: tuple[str, ...]
-    place: tuple[str, ...]
-    call_path: tuple[str, ...]
+    path: Path
+    home: Home
+    call_path: Path
     training: bool | None = None
 
 
@@ -237,7 +250,7 @@ def evaluate(
         if node.layer is None:
             continue
         args, kwargs = _resolve(node, frame.env)
-        step = _step(frame, node)
+        step = _step(graph, frame, node)
         if isinstance(node.layer, Graph):
             training = kwargs.get("training")
             training = step.training if training is None else training
@@ -253,12 +266,61 @@ def _frame(
     return _Frame(graph, env, iter(graph.nodes), caller, path, call_path, training)
 
 
-def _step(frame: _Frame, node: Node) -> Step:
+def _step(graph: Graph, frame: _Frame, node: Node) -> Step:
     name = frame.graph.layer_name(node)
     frame.counts[name] += 1
     path = (*frame.path, name)
-    place = (*frame.path, frame.graph.weights_name(node))
-    return Step(node, path, place, (*frame.call_path, f"{name}#{frame.counts[name] - 1}"), frame.training)
+    home = Home(path) if isinstance(node.layer, Graph) else home_of(graph, path, node.layer)
+    return Step(node, path, home, (*frame.call_path, f"{name}#{frame.counts[name] - 1}"), frame.training)
+
+
+def home_of(graph: Graph, path: Path, layer: Any) -> Home:
+    """Where a graph has the arrays of the layer at a path, or of the graph nested there."""
+    root = innermost(layer)
+    if not isinstance(root, Graph):
+        return Home(graph.place(path))
+    if not graph.places:
+        return Home(path)
+    places = {root.place(inner): graph.place((*path, *inner)) for inner, _ in leaves_of(root)}
+    return Home(path, tuple((inner, place) for inner, place in places.items() if place != (*path, *inner)))
+
+
+def uses_of(graph: Graph) -> list[Use]:
+    """The ways to the layers that a graph and those within it compute with, in the order of the calls."""
+    uses: list[Use] = []
+    for layer in graph.layers:
+        name, root = graph.names[layer], innermost(layer)
+        if isinstance(root, Graph):
+            rank = 1 if root is layer else 2
+            uses += [Use((name, *path), leaf, (name, *root.place(path)), rank) for path, leaf in leaves_of(root)]
+        elif not isinstance(root, Operation):
+            uses.append(Use((name,), root, (name,), 0 if root is layer else 2))
+    return uses
+
+
+def leaves_of(graph: Graph) -> list[tuple[Path, Any]]:
+    """The layers that may have arrays, by path: those of nested graphs, and of graphs within other layers, too."""
+    found: list[tuple[Path, Any]] = []
+    stack: list[tuple[Path, Any]] = [((), graph)]
+    while stack:
+        path, root = stack.pop()
+        if isinstance(root, Graph):
+            inner = [((*path, root.names[layer]), innermost(layer)) for layer in root.layers]
+            stack.extend(reversed(inner))
+        elif not isinstance(root, Operation):
+            found.append((path, root))
+    return found
+
+
+def shared_places(graph: Graph) -> frozenset[Path]:
+    """The places of arrays with which layers at several paths compute."""
+    counts = Counter(graph.place(use.path) for use in uses_of(graph))
+    return frozenset(place for place, count in counts.items() if count > 1)
+
+
+def places_of(graph: Graph) -> dict[Path, Path]:
+    """The place of every layer's arrays by path, for a graph that is made from this one."""
+    return {use.path: graph.place(use.path) for use in uses_of(graph)}
 
 
 def _resolve(node: Node, env: Mapping[SymbolicTensor, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -364,18 +426,54 @@ def _cycle(node: Node) -> GraphValueError:
 
 def _check_shared(graph: Graph) -> None:
     """A shared layer has one set of weights, so each of its calls must need the same shapes."""
+    _check_calls(graph)
+    if graph.places and UNKNOWN not in [tensor.spec for tensor in graph.inputs]:
+        _check_places(graph)
+
+
+def _check_places(graph: Graph) -> None:
+    """The same for a layer that is shared by several graphs."""
+    shared = shared_places(graph)
+    first: dict[Path, tuple[Step, Any, Variables]] = {}
+
+    def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
+        variables, specs, _ = infer_node(step.node, args, kwargs)
+        if step.home.path in shared:
+            other, received, needed = first.setdefault(step.home.path, (step, args, variables))
+            if not _same_variables(needed, variables):
+                raise _unlike(step.node.layer, ["/".join(each.path) for each in (other, step)], [received, args])
+        return specs
+
+    evaluate(graph, call, [tensor.spec for tensor in graph.inputs])
+
+
+def infer_node(node: Node, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
+    """What was inferred when the call was made, where it is made on the same specs again; else anew."""
+    now = [leaf for leaf in jax.tree.leaves((args, kwargs)) if isinstance(leaf, TensorSpec)]
+    if now == [tensor.spec for tensor in node.parents] and node.is_inferred:
+        return Inferred(node.variables, node.specs, node.structure)
+    return node.layer.infer(args, kwargs)
+
+
+def _unlike(layer: Any, places: Sequence[str], received: Sequence[Any]) -> ShapeMismatchError:
+    shown = ([str(leaf) for leaf in jax.tree.leaves(args) if isinstance(leaf, TensorSpec)] for args in received)
+    return ShapeMismatchError(
+        f"{title(layer)} is shared, and its calls need weights of different shapes.",
+        where="; ".join(places),
+        received="; ".join(map(", ".join, shown)),
+        expected="inputs of one width at each call",
+        fix=f"use a {layer.kind} of its own for each, or bring the inputs to one width",
+    )
+
+
+def _check_calls(graph: Graph) -> None:
     first: dict[Any, Node] = {}
     for node in graph.nodes:
         other = first.setdefault(innermost(node.layer), node) if node.layer is not None else node
         if other is not node and not _same_variables(other.variables, node.variables):
-            layer: Any = node.layer
-            raise ShapeMismatchError(
-                f"{title(layer)} is shared, and its calls need weights of different shapes.",
-                where="; ".join(describe_call(layer, call.parents) for call in (other, node)),
-                received="; ".join(", ".join(str(tensor.spec) for tensor in call.parents) for call in (other, node)),
-                expected="inputs of one width at each call",
-                fix=f"use a {layer.kind} of its own for each, or bring the inputs to one width",
-            )
+            calls = (other, node)
+            places = [describe_call(node.layer, call.parents) for call in calls]
+            raise _unlike(node.layer, places, [[tensor.spec for tensor in call.parents] for call in calls])
 
 
 def _same_variables(a: Variables, b: Variables) -> bool:

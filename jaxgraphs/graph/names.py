@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxgraphs.errors import GraphValueError
-from jaxgraphs.symbolic.node import Node, SymbolicTensor, describe_call, innermost
+from jaxgraphs.symbolic.node import Node, SymbolicTensor, describe_call
 
 
-def derive_names(nodes: Sequence[Node], inputs: Sequence[SymbolicTensor], kept: Mapping[Any, str]) -> dict[Any, str]:
+def derive_names(
+    nodes: Sequence[Node], inputs: Sequence[SymbolicTensor], kept: Mapping[Any, str], taken: Iterable[str] = ()
+) -> dict[Any, str]:
     """A name for each layer and each Input node of a graph, and for each inner tensor that is an input.
 
     Keras numbers layers of a class in the order in which they were made; so does this, within one graph: `dense`,
@@ -20,16 +22,13 @@ def derive_names(nodes: Sequence[Node], inputs: Sequence[SymbolicTensor], kept: 
         nodes: the calls, in order.
         inputs: of the graph.
         kept: names that some of them already have.
-    Returns: the names, and with them those under which the arrays of layers are that several others hold, as a
-        TimeDistributed does, or that `kept` has: the layer's own, or the first holder's.
+        taken: names that are not to be derived.
     Raises: GraphValueError when two given names are alike.
     """
     owners = _owners(nodes, inputs)
-    inner = {innermost(owner) for owner in owners}.difference(owners)
-    lent = {root: kept[root] for root in inner if root in kept}
     given = {owner: name for owner in owners if (name := kept.get(owner) or _given(owner)) is not None}
     _check_clashes(given, nodes)
-    names, taken, counts = dict(given), {*given.values(), *lent.values()}, Counter[str]()
+    names, taken, counts = dict(given), {*given.values(), *taken}, Counter[str]()
     for owner in sorted((owner for owner in owners if owner not in given), key=_created):
         stem = _stem(owner)
         while (name := stem + (f"_{counts[stem]}" if counts[stem] else "")) in taken:
@@ -37,15 +36,7 @@ def derive_names(nodes: Sequence[Node], inputs: Sequence[SymbolicTensor], kept: 
         counts[stem] += 1
         taken.add(name)
         names[owner] = name
-    return {**{owner: names[owner] for owner in owners}, **_lent(owners, names), **lent}
-
-
-def _lent(owners: Sequence[Any], names: Mapping[Any, str]) -> dict[Any, str]:
-    """The name of the first holder for each layer that several hold."""
-    holders: dict[Any, list[Any]] = {}
-    for owner in owners:
-        holders.setdefault(innermost(owner), []).append(owner)
-    return {root: names[each[0]] for root, each in holders.items() if len(each) > 1 and root not in names}
+    return {owner: names[owner] for owner in owners}
 
 
 def unique(names: Iterable[str]) -> tuple[str, ...]:

@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 from jaxgraphs.errors import GraphKeyError, GraphTypeError, GraphValueError, did_you_mean
 from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.places import Path
 from jaxgraphs.symbolic.node import Node, PyTree, SymbolicTensor, title
-
-Path = tuple[str, ...]
 
 
 class Place(NamedTuple):

@@ -10,8 +10,9 @@ from typing import Any
 import jax
 
 from jaxgraphs.errors import GraphError, GraphKeyError, GraphTypeError, ShapeMismatchError, did_you_mean
-from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path, find_layer, graphs_within, layer_paths
+from jaxgraphs.graph.graph import Graph, places_of
+from jaxgraphs.graph.paths import find_layer, layer_paths
+from jaxgraphs.graph.places import Path
 from jaxgraphs.symbolic.node import Node, SymbolicTensor, is_symbolic, record, title
 
 Change = Callable[[Path, Any], Any]
@@ -21,13 +22,14 @@ Tensors = dict[SymbolicTensor, SymbolicTensor]
 def rebuild(graph: Graph, change: Change, *, infer: bool = True) -> Graph:
     """A copy of a graph with layers changed; what does not change is not copied.
 
-    Shared layers stay shared, names stay, and a nested graph of which something changes is itself rebuilt, once for
-    each path, with all its calls.
+    Shared layers stay shared, names stay, and a nested graph of which something changes is itself rebuilt, once, with
+    all its calls.
 
     Args:
         graph: to copy.
         change: ``change(path, layer)`` gives the layer that stands in a layer's place: itself, or another. It is asked
-            about nested graphs as well as about the layers in them.
+            about nested graphs as well as about the layers in them; about a shared layer at each of its paths until
+            it gives another, which then stands at all of them.
         infer: whether the new layers' outputs may be of other shapes or dtypes, so that they are found anew.
     Returns: the new graph; the old one where nothing changes.
     Raises: GraphError when a layer does not fit what another now gives it.
@@ -39,10 +41,16 @@ def rebuild(graph: Graph, change: Change, *, infer: bool = True) -> Graph:
     >>> wide.outputs.shape, wide["dense"].units
     ((None, 5), 5)
     """
-    rebuilt: dict[Path, Graph] = {}
-    for path, inner in reversed(graphs_within(graph)):
-        rebuilt[path] = _rebuild_level(inner, path, change, rebuilt, infer)
-    return rebuilt[()]
+    new: dict[Any, Any] = {}
+    for path, layer in layer_paths(graph).items():
+        if new.get(layer, layer) is layer:
+            new[layer] = change(path, layer)
+    for thing in _inwards_first(graph):
+        changed = new.get(thing, thing)
+        if changed is thing and isinstance(thing, Graph):
+            changed = _rebuild_level(thing, new, infer)
+        new[thing] = _holding(changed, new)
+    return new[graph]
 
 
 def map_layers(graph: Graph, function: Callable[[str, Any], Any], *, infer: bool = True) -> Graph:
@@ -147,16 +155,27 @@ def inputs_before(graph: Graph) -> Tensors:
     return {tensor: tensor for tensor in graph.inputs if tensor.node not in computed}
 
 
-def _rebuild_level(graph: Graph, path: Path, change: Change, rebuilt: Mapping[Path, Graph], infer: bool) -> Graph:
-    """One graph, those nested in it already rebuilt."""
-    layers = {}
-    for layer in graph.layers:
-        place = (*path, graph.layer_name(layer))
-        changed = change(place, layer)
-        layers[layer] = rebuilt[place] if changed is layer and isinstance(layer, Graph) else changed
-    if all(new is old for old, new in layers.items()):
+def _inwards_first(graph: Graph) -> list[Any]:
+    """The graph and all layers in it, each once, after those that it calls or holds."""
+    done: dict[Any, None] = {}
+    stack: list[tuple[Any, bool]] = [(graph, False)]
+    while stack:
+        thing, is_open = stack.pop()
+        if is_open:
+            done[thing] = None
+        elif thing not in done:
+            held = getattr(thing, "held", None)
+            within = thing.layers if isinstance(thing, Graph) else () if held is None else (held,)
+            stack.append((thing, True))
+            stack.extend((inner, False) for inner in within)
+    return list(done)
+
+
+def _rebuild_level(graph: Graph, new: Mapping[Any, Any], infer: bool) -> Graph:
+    """One graph, all that is in it already rebuilt."""
+    layers = {layer: new[layer] for layer in graph.layers}
+    if all(made is old for old, made in layers.items()):
         return graph
-    layers = {old: _holding(new, layers) for old, new in layers.items()}
     tensors = inputs_before(graph)
     for node in graph.nodes:
         if node.layer is not None:
@@ -165,13 +184,11 @@ def _rebuild_level(graph: Graph, path: Path, change: Change, rebuilt: Mapping[Pa
     return arranged_as(graph, tensors, layers)
 
 
-def _holding(layer: Any, layers: Mapping[Any, Any]) -> Any:
+def _holding(layer: Any, new: Mapping[Any, Any]) -> Any:
     """The layer, or that which holds what now stands for the layer that it held."""
     held = getattr(layer, "held", None)
-    if held is None:
-        return layer
-    new = layers.get(held, None) or _holding(held, layers)
-    return layer if new is held else layer.holding(new)
+    made = held if held is None else new.get(held, None) or _holding(held, new)
+    return layer if made is held else layer.holding(made)
 
 
 def arranged_as(graph: Graph, tensors: Tensors, layers: Mapping[Any, Any]) -> Graph:
@@ -190,7 +207,7 @@ def arranged_as(graph: Graph, tensors: Tensors, layers: Mapping[Any, Any]) -> Gr
             names[new] = graph.layer_name(old)
     # A Sequential stays one: its constructor would make its calls anew.
     made = object.__new__(type(graph))
-    Graph.__init__(made, substitute_tensors(inputs, tensors), outputs, graph.name, names=names)
+    Graph.__init__(made, substitute_tensors(inputs, tensors), outputs, graph.name, names=names, places=places_of(graph))
     return made
 
 

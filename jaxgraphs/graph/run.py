@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from jaxgraphs.errors import GraphError, GraphKeyError, combine
-from jaxgraphs.graph.graph import Step, evaluate
+from jaxgraphs.graph.graph import Step, evaluate, infer_node
+from jaxgraphs.graph.places import Path, over
 from jaxgraphs.layers.base import pending
 from jaxgraphs.layers.drawing import drawn
 from jaxgraphs.symbolic.context import Context
@@ -54,10 +55,10 @@ def run_graph(
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any]:
         layer = step.node.layer
-        arrays = {name: _at(tree, step.place) for name, tree in variables.items()}
+        arrays = {name: step.home.read(tree) for name, tree in variables.items()}
         for name, tree in state.items():
-            if (newer := _at(tree, step.place)) is not None:
-                arrays[name] = _over(arrays.get(name), newer)
+            if (newer := step.home.read(tree)) is not None:
+                arrays[name] = over(arrays.get(name), newer)
         arrays = {name: value for name, value in arrays.items() if value is not None}
         _check_present(step, arrays)
         plain_args, plain_kwargs = _unmask((args, dict(kwargs)), "value")
@@ -72,7 +73,7 @@ def run_graph(
         compute = compute if wrap is None else wrap(step, compute)
         outputs, out_masks, updates, penalties = compute(arrays, plain_args, plain_kwargs)
         for name, update in updates.items():
-            _put(state.setdefault(name, {}), step.place, {**(arrays.get(name) or {}), **update})
+            step.home.write(state.setdefault(name, {}), over(arrays.get(name) or {}, update))
         losses.extend(penalties)
         return _mask_each(outputs, out_masks)
 
@@ -89,8 +90,7 @@ def infer_graph(graph: Graph, specs: Sequence[TensorSpec]) -> Inferred:
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
         inferred = infer_step(step, args, kwargs)
         for name, tree in inferred.variables.items():
-            known = _at(variables.setdefault(name, {}), step.place)
-            _put(variables[name], step.place, tree if known is None else _over(known, tree))
+            step.home.write(variables.setdefault(name, {}), tree)
         return inferred.specs
 
     outputs = evaluate(graph, call, specs)
@@ -105,21 +105,21 @@ def init_graph(graph: Graph, key: jax.Array, specs: Sequence[TensorSpec]) -> Var
     """
     variables: dict[str, Any] = {"params": {}}
     unsettled: list[str] = []
-    done: set[tuple[tuple[str, ...], Any]] = set()
+    done: set[tuple[Path, Any]] = set()
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
         inferred = infer_step(step, args, kwargs)
         # A layer that holds another may carry state of its own beside the other's arrays.
-        if (step.place, step.node.layer) not in done:
-            done.add((step.place, step.node.layer))
+        if (step.home.path, step.node.layer) not in done:
+            done.add((step.home.path, step.node.layer))
             unknown = [leaf for leaf in jax.tree.leaves(inferred.variables) if not is_known(leaf.dims)]
             if unknown:
                 unsettled.append(f"{'/'.join(step.path)} needs an array of {', '.join(map(str, unknown))}")
             elif inferred.variables and not unsettled:
-                waiting = pending(step.node.layer, fold_path(key, step.place), *args, **kwargs)
+                waiting = pending(step.node.layer, fold_path(key, step.home.path), *args, **kwargs)
                 for name, tree in waiting.items():
-                    known = _at(variables.setdefault(name, {}), step.place)
-                    _put(variables[name], step.place, tree if known is None else _over(tree, known))
+                    known = step.home.read(variables.setdefault(name, {}))
+                    step.home.write(variables[name], tree if known is None else over(tree, known))
         return inferred.specs
 
     evaluate(graph, call, specs)
@@ -135,17 +135,14 @@ def init_graph(graph: Graph, key: jax.Array, specs: Sequence[TensorSpec]) -> Var
 def infer_step(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
     """What was inferred when the call was made, where it is made on the same specs again; else anew."""
     node = step.node
-    now = [leaf for leaf in jax.tree.leaves((args, kwargs)) if isinstance(leaf, TensorSpec)]
-    if now == [tensor.spec for tensor in node.parents] and node.is_inferred:
-        return Inferred(node.variables, node.specs, node.structure)
     try:
-        return node.layer.infer(args, kwargs)
+        return infer_node(node, args, kwargs)
     except GraphError as error:
         raise _placed(error, step) from error
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         where = "/".join(step.path)
-        received = ", ".join(map(str, now))
+        received = ", ".join(str(leaf) for leaf in jax.tree.leaves((args, kwargs)) if isinstance(leaf, TensorSpec))
         raise GraphError(f"{title(node.layer)} cannot be computed: {reason}", where=where, received=received) from error
 
 
@@ -162,31 +159,9 @@ def _check_present(step: Step, arrays: Mapping[str, Any]) -> None:
             f"The variables have no arrays for the layer '{place}'.",
             where=place,
             received=f"collections {sorted(arrays) or 'none'} for this layer",
-            expected=f"{', '.join(absent)}: {step.place}",
+            expected=f"{', '.join(absent)}: {step.home.path}",
             fix="graph.init(key) makes variables for this graph",
         )
-
-
-def _at(tree: Any, path: Sequence[str]) -> Any:
-    """The branch of nested mappings at a path; None where there is none."""
-    for name in path:
-        if tree is None or name not in tree:
-            return None
-        tree = tree[name]
-    return tree
-
-
-def _over(old: Any, new: Any) -> Any:
-    """The old arrays with the newer ones among them."""
-    if not isinstance(old, Mapping):
-        return new
-    return {**old, **{name: _over(old.get(name), value) for name, value in new.items()}}
-
-
-def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    for name in path[:-1]:
-        tree = tree.setdefault(name, {})
-    tree[path[-1]] = value
 
 
 def _unmask(tree: PyTree, part: str) -> PyTree:
@@ -204,13 +179,18 @@ def _mask_each(outputs: PyTree, masks: PyTree) -> list[Masked]:
     return [Masked(value, mask) for value, mask in zip(leaves, flat, strict=True)]
 
 
-def nodes_of(graph: Graph) -> tuple[tuple[tuple[str, ...], Node], ...]:
-    """Every call of a layer with the place of its weights, nested graphs' included, in the order of the walk."""
-    found: list[tuple[tuple[str, ...], Node]] = []
+def steps_of(graph: Graph) -> tuple[Step, ...]:
+    """Every call of a layer, nested graphs' included, in the order of the walk."""
+    found: list[Step] = []
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any]:
-        found.append((step.place, step.node))
+        found.append(step)
         return [None] * len(step.node.specs)
 
     evaluate(graph, call, [None] * len(graph.inputs))
     return tuple(found)
+
+
+def nodes_of(graph: Graph) -> tuple[tuple[Path, Node], ...]:
+    """The same, as the place of its arrays and the call."""
+    return tuple((step.home.path, step.node) for step in steps_of(graph))

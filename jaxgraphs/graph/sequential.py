@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import jax
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.names import derive_names
+from jaxgraphs.graph.places import Path
 from jaxgraphs.symbolic.node import UNKNOWN, Node, SymbolicTensor, check_name, is_symbolic
 
 
@@ -23,6 +22,7 @@ class Sequential(Graph):
         layers: layers or graphs; the first may be an `Input`.
         name: of the graph when it is called as a layer.
         names: names to keep, by layer, for a graph made from another.
+        places: where arrays are to stay, by path, for the same.
     Raises: GraphError when something in the list is not a layer, or a layer does not fit the one before it.
 
     >>> from jaxgraphs.layers.core import Dense
@@ -34,7 +34,12 @@ class Sequential(Graph):
     """
 
     def __init__(
-        self, layers: Sequence[Any], name: str | None = None, *, names: Mapping[Any, str] | None = None
+        self,
+        layers: Sequence[Any],
+        name: str | None = None,
+        *,
+        names: Mapping[Any, str] | None = None,
+        places: Mapping[Path, Path] | None = None,
     ) -> None:
         layers = list(layers) if isinstance(layers, (list, tuple)) else [layers]
         _check(layers)
@@ -42,11 +47,12 @@ class Sequential(Graph):
             tensor = layers[0]
             for layer in layers[1:]:
                 tensor = layer(tensor)
-            super().__init__(layers[0], tensor, name, names=names)
+            super().__init__(layers[0], tensor, name, names=names, places=places)
         else:
-            self._describe(layers, name, names or {})
+            self._describe(layers, name)
+            self._name(names or {}, places or {})
 
-    def _describe(self, layers: Sequence[Any], name: str | None, names: Mapping[Any, str]) -> None:
+    def _describe(self, layers: Sequence[Any], name: str | None) -> None:
         """The chain of calls, of which no shape is known yet."""
         check_name(name, "Sequential")
         leaf = jax.tree.structure(0)
@@ -54,15 +60,7 @@ class Sequential(Graph):
         for layer in layers:
             nodes.append(Node(layer, ((SymbolicTensor(nodes[-1]),), {}), (UNKNOWN,), leaf))
         start, end = SymbolicTensor(nodes[0]), SymbolicTensor(nodes[-1])
-        self._set(
-            inputs=(start,),
-            outputs=end,
-            nodes=tuple(nodes),
-            name=name,
-            names=derive_names(nodes, [start], names),
-            input_structure=leaf,
-            created=time.perf_counter_ns(),
-        )
+        self._set((start,), end, tuple(nodes), name, leaf)
 
     @property
     def default_name(self) -> str:

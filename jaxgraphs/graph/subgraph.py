@@ -13,8 +13,9 @@ from typing import Any
 import jax
 
 from jaxgraphs.errors import GraphValueError
-from jaxgraphs.graph.graph import Graph, graph_between
-from jaxgraphs.graph.paths import Path, Reading, locate, read
+from jaxgraphs.graph.graph import Graph, graph_between, places_of
+from jaxgraphs.graph.paths import Reading, locate, read
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.rewrite import inputs_before, remake, substitute_tensors
 from jaxgraphs.symbolic.node import Node, PyTree, SymbolicTensor, is_symbolic, record
 
@@ -67,7 +68,8 @@ def subgraph(graph: Graph, outputs: PyTree, inputs: PyTree | None = None, name: 
     else:
         starts = jax.tree.map(lambda thing: _entry(graph, thing, found), inputs)
     flat = jax.tree.leaves(starts)
-    return Graph(starts, ends, name, names=names | _entry_names(graph, flat, jax.tree.leaves(ends), found))
+    names |= _entry_names(graph, flat, jax.tree.leaves(ends), found)
+    return Graph(starts, ends, name, names=names, places=places_of(graph))
 
 
 def reached(
@@ -182,7 +184,7 @@ def _closed(level: _Level, found: Mapping[Key, SymbolicTensor], names: Mapping[A
     _, needed = reached(outputs, inputs)
     places = tuple(index for index, tensor in enumerate(level.graph.inputs) if found.get(((), tensor)) in needed)
     used = [found[(), level.graph.inputs[place]] for place in places]
-    graph = Graph(used, outputs, level.graph.name, names=names)
+    graph = Graph(used, outputs, level.graph.name, names=names, places=places_of(level.graph))
     return _Built(graph, {key: index for index, key in enumerate(level.keys)}, places)
 
 

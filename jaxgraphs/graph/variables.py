@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jaxgraphs.errors import GraphKeyError, GraphTypeError, ShapeMismatchError
-from jaxgraphs.graph.run import nodes_of
+from jaxgraphs.graph.places import Path, at
+from jaxgraphs.graph.run import steps_of
 from jaxgraphs.symbolic.keys import check_key
 from jaxgraphs.symbolic.node import title
 from jaxgraphs.symbolic.spec import TensorSpec
@@ -32,7 +33,7 @@ def check_variables(graph: Graph, variables: Any) -> None:
         )
     missing, unfit = [], []
     for path, spec in _wanted(graph):
-        array = _at(variables, path)
+        array = at(variables, path)
         if array is None:
             missing.append(f"{'/'.join(path)}: {spec}")
         elif not _has_shape(array, spec):
@@ -62,30 +63,23 @@ def check_streams(rngs: Any) -> None:
         check_key(key, f"The stream {name!r}")
 
 
-def _wanted(graph: Graph) -> Iterator[tuple[tuple[str, ...], TensorSpec]]:
+def _wanted(graph: Graph) -> Iterator[tuple[Path, TensorSpec]]:
     """The place and spec of each array, as far as the graph knows them; a shared layer's once."""
-    seen: set[tuple[tuple[str, ...], Any]] = set()
-    for path, node in nodes_of(graph):
-        if (path, node.layer) not in seen:
-            seen.add((path, node.layer))
-            for collection, tree in node.variables.items():
-                yield from _leaves((collection, *path), tree)
+    seen: set[tuple[Path, Any]] = set()
+    for step in steps_of(graph):
+        if (step.home.path, step.node.layer) not in seen:
+            seen.add((step.home.path, step.node.layer))
+            for collection, tree in step.node.variables.items():
+                for path, spec in _leaves((), tree):
+                    yield (collection, *step.home.of(path)), spec
 
 
-def _leaves(path: tuple[str, ...], tree: Any) -> Iterator[tuple[tuple[str, ...], TensorSpec]]:
+def _leaves(path: Path, tree: Any) -> Iterator[tuple[Path, TensorSpec]]:
     if isinstance(tree, TensorSpec):
         yield path, tree
     elif isinstance(tree, Mapping):
         for name, inner in tree.items():
             yield from _leaves((*path, name), inner)
-
-
-def _at(tree: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        if not isinstance(tree, Mapping) or name not in tree:
-            return None
-        tree = tree[name]
-    return tree
 
 
 def _has_shape(array: Any, spec: TensorSpec) -> bool:
@@ -99,7 +93,7 @@ def _has_shape(array: Any, spec: TensorSpec) -> bool:
 def _missing(graph: Graph, variables: Mapping[str, Any], missing: list[str]) -> GraphKeyError:
     # A frequent slip: the params alone.
     whole = {"params": variables}
-    is_inner = "params" not in variables and all(_at(whole, path) is not None for path, _ in _wanted(graph))
+    is_inner = "params" not in variables and all(at(whole, path) is not None for path, _ in _wanted(graph))
     return GraphKeyError(
         f"The variables lack {len(missing)} of the arrays of {title(graph)}.",
         received=f"collections {sorted(map(str, variables)) or 'none'}",

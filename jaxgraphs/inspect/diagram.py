@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.places import Path
 from jaxgraphs.inspect.lines import number, shapes
 from jaxgraphs.inspect.rows import Row, rows_of
 from jaxgraphs.symbolic.node import SymbolicTensor

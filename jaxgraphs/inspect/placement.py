@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from jaxgraphs.graph.count import leaves_with_path
@@ -46,10 +46,10 @@ class Placement:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells
         ]
 
-    def under(self, path: tuple[str, ...]) -> int:
-        """The bytes that each device holds of the arrays of one layer or nested graph."""
-        place = "/".join(path)
-        return sum(row.per_device for row in self.rows if f"{row.path}/".startswith(f"{place}/"))
+    def held(self, places: Collection[tuple[str, ...]]) -> int:
+        """The bytes that each device holds of the arrays at some places, of which the collection comes first."""
+        paths = {"/".join(place[1:]) for place in places if place[0] == "params"}
+        return sum(row.per_device for row in self.rows if row.path in paths)
 
 
 def placement(state: Any) -> Placement:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxgraphs.graph.count import leaves_with_path, size_of
-from jaxgraphs.graph.graph import Graph, Step
-from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.graph import Graph, Step, home_of
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.run import infer_step
 from jaxgraphs.inspect.cost import CallCost
 from jaxgraphs.symbolic.node import UNKNOWN, Node, SymbolicTensor, is_symbolic
@@ -33,6 +33,14 @@ class Call:
     output_shapes: tuple[Shape | None, ...]
 
 
+class Held(NamedTuple):
+    """One array: how many numbers it has and in how many bytes, None where that is not known; whether it is learned."""
+
+    size: int | None
+    bytes: int | None
+    is_learned: bool
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One layer, nested graph or Input.
@@ -46,7 +54,7 @@ class Row:
         weight_bytes: of these numbers.
         trainable: whether what it holds is learned; for a nested graph, whether anything in it is.
         path: the names of the graphs around it, outermost first, and its own.
-        place: where its numbers are: `path`, but for a layer that holds one used elsewhere too.
+        arrays: what it holds by place: `path`, or elsewhere where it is shared; None where nothing is known.
         is_graph: whether it is a nested graph, whose layers are rows of their own.
         flops: floating-point operations of all calls; None where costs were not asked for.
         bytes: read and written by all calls.
@@ -62,7 +70,7 @@ class Row:
     weight_bytes: int | None
     trainable: bool
     path: Path
-    place: Path
+    arrays: Mapping[Path, Held] | None = dataclasses.field(repr=False)
     is_graph: bool = False
     flops: int | None = None
     bytes: int | None = None
@@ -118,7 +126,7 @@ def rows_of(graph: Graph, costs: Iterable[CallCost] = ()) -> tuple[Row, ...]:
     levels: dict[Path, _Level] = {(): _Level(graph, graph.input_specs())}
     queue: list[Path] = [()]
     for path in queue:
-        inner = _read_level(levels[path], path)
+        inner = _read_level(graph, levels[path], path)
         levels |= inner
         queue.extend(inner)
     for path in reversed(queue[1:]):
@@ -129,15 +137,15 @@ def rows_of(graph: Graph, costs: Iterable[CallCost] = ()) -> tuple[Row, ...]:
 
 def totals_of(rows: Iterable[Row], costs: Sequence[CallCost] | None = None) -> Totals:
     """The sums over the outermost rows; what several hold counts once."""
-    outer = _each_once(row for row in rows if row.depth == 0)
-    trainable, total = _sum(row.trainable_params for row in outer), _sum(row.params for row in outer)
+    arrays = _together(row for row in rows if row.depth == 0)
+    total, trainable, held = _sums(arrays)
     others = None if trainable is None or total is None else total - trainable
     flops = None if costs is None else sum(cost.flops for cost in costs)
     moved = None if costs is None else sum(cost.bytes for cost in costs)
-    return Totals(trainable, others, total, _sum(row.weight_bytes for row in outer), flops, moved)
+    return Totals(trainable, others, total, held, flops, moved)
 
 
-def _read_level(level: _Level, path: Path) -> dict[Path, _Level]:
+def _read_level(whole: Graph, level: _Level, path: Path) -> dict[Path, _Level]:
     """Fills in the rows of one graph, and returns the graphs nested in it."""
     graph, nested = level.graph, {}
     specs = dict(zip(graph.inputs, level.inputs, strict=True))
@@ -145,19 +153,19 @@ def _read_level(level: _Level, path: Path) -> dict[Path, _Level]:
     for tensor in graph.inputs:
         name = graph.tensor_name(tensor)
         call = Call((), (_shape(specs[tensor]),))
-        level.rows[name] = Row(name, "Input", (call,), 0, 0, 0, True, (*path, name), (*path, name))
+        level.rows[name] = Row(name, "Input", (call,), 0, 0, 0, True, (*path, name), {})
     for node in graph.nodes:
         if node.layer is None:
             continue
         name = graph.layer_name(node)
         args, kwargs = _resolved(node, specs)
-        place = (*path, graph.weights_name(node))
-        variables, outputs = _inferred(Step(node, (*path, name), place, ()), args, kwargs)
+        step = Step(node, (*path, name), home_of(whole, (*path, name), node.layer), ())
+        variables, outputs = _inferred(step, args, kwargs)
         specs |= {tensor: spec for tensor, spec in zip(node.tensors, outputs, strict=True) if tensor not in specs}
         call = Call(_sources(graph, node, numbers), tuple(_shape(spec) for spec in outputs))
         calls.setdefault(name, []).append(call)
         if numbers[node] == 0:
-            level.rows[name] = _row(node.layer, (*path, name), place, call, variables)
+            level.rows[name] = _row(step, call, variables)
             if isinstance(node.layer, Graph):
                 read = [spec for spec in jax.tree.leaves(args) if isinstance(spec, TensorSpec)]
                 nested[(*path, name)] = _Level(node.layer, read)
@@ -200,16 +208,20 @@ def _shape(spec: TensorSpec) -> Shape | None:
     return None if spec == UNKNOWN else spec.shape
 
 
-def _row(layer: Any, path: Path, place: Path, call: Call, variables: Any) -> Row:
+def _row(step: Step, call: Call, variables: Any) -> Row:
     """A layer's row; that of a nested graph is completed from its layers' rows."""
+    layer, path = step.node.layer, step.path
     is_learned = bool(getattr(layer, "trainable", True))
-    leaves = [] if variables is None else list(leaves_with_path(variables))
-    params = None if variables is None else _sum(size_of(spec) for _, spec in leaves)
-    learned = _sum(size_of(spec) for (collection, *_), spec in leaves if collection == "params") if is_learned else 0
-    held = None if variables is None else _sum(_bytes(spec) for _, spec in leaves)
-    learned = None if params is None else learned
-    is_graph = isinstance(layer, Graph)
-    return Row(path[-1], layer.kind, (call,), params, learned, held, is_learned, path, place, is_graph)
+    arrays = None if variables is None else dict(_held(step, variables, is_learned))
+    params, learned, held = _sums(arrays)
+    return Row(path[-1], layer.kind, (call,), params, learned, held, is_learned, path, arrays, isinstance(layer, Graph))
+
+
+def _held(step: Step, variables: Any, is_learned: bool) -> Iterator[tuple[Path, Held]]:
+    """The arrays of one layer by place, the collection first."""
+    for (collection, *inner), spec in leaves_with_path(variables):
+        is_param = collection == "params"
+        yield (collection, *step.home.of(tuple(inner))), Held(size_of(spec), _bytes(spec), is_param and is_learned)
 
 
 def _bytes(spec: TensorSpec) -> int | None:
@@ -219,19 +231,32 @@ def _bytes(spec: TensorSpec) -> int | None:
 
 def _with_contents(row: Row, rows: Iterable[Row]) -> Row:
     rows = list(rows)
-    own = _each_once(rows)
+    arrays = _together(rows)
+    params, learned, held = _sums(arrays)
+    is_learned = any(inner.trainable for inner in rows if inner.kind != "Input")
     return dataclasses.replace(
-        row,
-        params=_sum(inner.params for inner in own),
-        trainable_params=_sum(inner.trainable_params for inner in own),
-        weight_bytes=_sum(inner.weight_bytes for inner in own),
-        trainable=any(inner.trainable for inner in rows if inner.kind != "Input"),
+        row, params=params, trainable_params=learned, weight_bytes=held, trainable=is_learned, arrays=arrays
     )
 
 
-def _each_once(rows: Iterable[Row]) -> list[Row]:
-    """The rows without those whose numbers are all in another."""
-    return list({row.place: row for row in sorted(rows, key=lambda row: row.params or 0)}.values())
+def _together(rows: Iterable[Row]) -> dict[Path, Held] | None:
+    """The arrays of several rows, each once; None where those of one are not known."""
+    found: dict[Path, Held] = {}
+    for row in rows:
+        if row.arrays is None:
+            return None
+        for place, held in row.arrays.items():
+            is_learned = held.is_learned and found.get(place, held).is_learned
+            found[place] = held._replace(is_learned=is_learned)
+    return found
+
+
+def _sums(arrays: Mapping[Path, Held] | None) -> tuple[int | None, int | None, int | None]:
+    """How many numbers there are, how many of them are learned, and their bytes; None where that is not known."""
+    if arrays is None:
+        return None, None, None
+    sizes, learned = _sum(held.size for held in arrays.values()), [held for held in arrays.values() if held.is_learned]
+    return sizes, _sum(held.size for held in learned), _sum(held.bytes for held in arrays.values())
 
 
 def _in_order(levels: Mapping[Path, _Level]) -> list[Row]:

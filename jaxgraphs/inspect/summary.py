@@ -123,7 +123,7 @@ def summary(
     rows = rows_of(graph, spent or ())
     placed = None if state is None else placement(state)
     if placed is not None:
-        rows = tuple(dataclasses.replace(row, per_device=placed.under(row.place)) for row in rows)
+        rows = tuple(dataclasses.replace(row, per_device=placed.held(row.arrays or {})) for row in rows)
     shown = tuple(row for row in rows if expand_nested or row.depth == 0)
     label = f" {graph.name!r}" if graph.name else ""
     notes = _notes(graph, cost, batch_size, sizes or {})

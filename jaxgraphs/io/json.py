@@ -23,7 +23,7 @@ from jaxgraphs.io.values import encode
 from jaxgraphs.layers.base import Layer
 from jaxgraphs.layers.initializers import Initializer
 from jaxgraphs.layers.wrap import LinenLayer
-from jaxgraphs.symbolic.node import Node, Operation, SymbolicTensor, innermost, is_symbolic
+from jaxgraphs.symbolic.node import Node, Operation, SymbolicTensor, is_symbolic
 from jaxgraphs.symbolic.spec import BATCH
 
 FORMAT, VERSION = "jaxgraphs", 1
@@ -153,9 +153,10 @@ class _Writer:
 
     def _graph(self, graph: Graph) -> dict[str, Any]:
         kind = "Sequential" if type(graph) is Sequential else "Graph"
-        named = [*graph.layers, *(held for held in map(innermost, graph.layers) if held in graph.names)]
-        names = [[self.places[id(layer)], graph.names[layer]] for layer in dict.fromkeys(named)]
-        common = {"class": kind, "name": graph.name, "names": names}
+        names = [[self.places[id(layer)], graph.names[layer]] for layer in graph.layers]
+        common: dict[str, Any] = {"class": kind, "name": graph.name, "names": names}
+        if graph.places:
+            common["places"] = [[list(path), list(place)] for path, place in graph.places.items()]
         if not all(node.is_inferred for node in graph.nodes):
             return {**common, "chain": [self.places[id(node.layer)] for node in graph.nodes[1:]]}
         computed = set(graph.nodes)

@@ -15,6 +15,7 @@ import jax
 from jaxgraphs.errors import GraphError, GraphKeyError, GraphTypeError, GraphValueError
 from jaxgraphs.graph.count import leaves_with_path, size_of
 from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.sequential import Sequential
 from jaxgraphs.io.json import FORMAT, VERSION
 from jaxgraphs.io.tables import LAYERS
@@ -222,16 +223,17 @@ class _Reader:
         names: dict[Any, str] = {}
         for place, name in data["names"]:
             names[self._thing(place)] = _text(name, False)
+        given, kept = _text(data["name"], True), {"names": names, "places": _places(data.get("places", []))}
         if "chain" in data:
-            return Sequential([self._thing(place) for place in data["chain"]], _text(data["name"], True), names=names)
+            return Sequential([self._thing(place) for place in data["chain"]], given, **kept)
         tensors: list[tuple[SymbolicTensor, ...]] = []
         for node in data["nodes"]:
             tensors.append(self._input(node, names) if "input" in node else self._call(node, tensors))
         inputs, outputs = self._value(data["inputs"], tensors), self._value(data["outputs"], tensors)
         if data["class"] == "Sequential":
             called = [self._thing(node["layer"]) for node in data["nodes"] if "layer" in node]
-            return Sequential([inputs, *called], _text(data["name"], True), names=names)
-        return Graph(inputs, outputs, _text(data["name"], True), names=names)
+            return Sequential([inputs, *called], given, **kept)
+        return Graph(inputs, outputs, given, **kept)
 
     def _input(self, data: Mapping[str, Any], names: dict[Any, str]) -> tuple[SymbolicTensor, ...]:
         sizes = data["shape"]
@@ -273,6 +275,17 @@ class _Reader:
             return NotImplemented
 
         return decode(value, special)
+
+
+def _places(pairs: Any) -> dict[Path, Path]:
+    """Where the arrays of shared layers are, by path."""
+    found: dict[Path, Path] = {}
+    for pair in pairs:
+        path, place = (tuple(_text(name, False) for name in names) for names in pair)
+        if not path or not place:
+            raise _broken("a place that is none")
+        found[path] = place
+    return found
 
 
 def _check_sizes(value: Any) -> None:

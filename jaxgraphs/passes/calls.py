@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path, graphs_within
+from jaxgraphs.graph.paths import graphs_within
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.rewrite import arranged_as, inputs_before, remake, substitute_tensors
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import Node, SymbolicTensor, is_symbolic
@@ -111,16 +112,6 @@ def told_to_train(graph: Graph) -> frozenset[Path]:
             if isinstance(node.layer, Graph) and (path in told or node.args[1].get("training")):
                 told.add((*path, inner.layer_name(node)))
     return frozenset(told)
-
-
-def held_elsewhere(graph: Graph) -> frozenset[Path]:
-    """The paths of nested graphs with whose arrays another layer computes too, and of the graphs in them."""
-    held: set[Path] = set()
-    for path, inner in graphs_within(graph):
-        for layer in inner.layers:
-            if isinstance(layer, Graph) and (path in held or len(inner.sharing(layer)) > len(inner.calls(layer))):
-                held.add((*path, inner.layer_name(layer)))
-    return frozenset(held)
 
 
 class Effects(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.places import Path
 from jaxgraphs.passes.base import PassResult, Setting
 from jaxgraphs.passes.calls import Call, Rule, layers_within, rewrite_calls
 from jaxgraphs.symbolic.node import OPERATORS, Operation, SymbolicTensor, is_symbolic

@@ -10,8 +10,9 @@ from typing import Any, Literal, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path, graphs_within
+from jaxgraphs.graph.graph import Graph, shared_places
+from jaxgraphs.graph.paths import graphs_within
+from jaxgraphs.graph.places import Path, at
 from jaxgraphs.layers.base import Array
 from jaxgraphs.layers.conv import Conv1D, Conv2D, Conv3D
 from jaxgraphs.layers.core import Dense
@@ -25,7 +26,7 @@ from jaxgraphs.layers.separable import (
     SeparableConv2D,
 )
 from jaxgraphs.passes.base import Arrange, PassResult, Setting, Variables
-from jaxgraphs.passes.calls import Call, Rule, held_elsewhere, layers_within, rewrite_calls, told_to_train
+from jaxgraphs.passes.calls import Call, Rule, layers_within, rewrite_calls, told_to_train
 from jaxgraphs.symbolic.node import Node, SymbolicTensor, innermost
 
 Arrays = Mapping[str, Array]
@@ -40,15 +41,15 @@ class Fold(NamedTuple):
 
     Args:
         path: of the graph that both are in.
-        norm, layer: the two; `norm_name` and `layer_name` are their names there.
+        norm, layer: the two; `norm_path` and `layer_path` are their paths.
         side: where the normalisation stands.
     """
 
     path: Path
     norm: BatchNormalization
     layer: Any
-    norm_name: str
-    layer_name: str
+    norm_path: Path
+    layer_path: Path
     side: Literal["before", "after"]
 
 
@@ -72,12 +73,13 @@ class FoldedNormalization:
         """The graph without the normalisations that can be folded, and what makes its arrays."""
         if not any(type(layer) is BatchNormalization for layer in layers_within(graph)):
             return PassResult(graph)
-        left = told_to_train(graph) | held_elsewhere(graph)
-        folds = [fold for path, inner in graphs_within(graph) if path not in left for fold in _folds(inner, path)]
+        told, shared = told_to_train(graph), shared_places(graph)
+        folds = [fold for path, inner in graphs_within(graph) if path not in told for fold in _folds(inner, path)]
+        folds = [fold for fold in folds if not shared & {graph.place(fold.norm_path), graph.place(fold.layer_path)}]
         if not folds:
             return PassResult(graph)
-        notes = tuple(f"{'/'.join((*f.path, f.norm_name))!r} is in {f.layer_name!r} {_WORDS[f.side]} it" for f in folds)
-        return PassResult(rewrite_calls(graph, lambda _, path: _rule(path, folds)), notes, _arrange(folds))
+        notes = tuple(f"{'/'.join(f.norm_path)!r} is in {f.layer_path[-1]!r} {_WORDS[f.side]} it" for f in folds)
+        return PassResult(rewrite_calls(graph, lambda _, path: _rule(path, folds)), notes, _arrange(graph, folds))
 
 
 _WORDS = {"before": "after", "after": "before"}
@@ -92,8 +94,8 @@ def _folds(graph: Graph, path: Path) -> list[Fold]:
             before, after = around.before(node), around.after(node)
             neighbour, side = (before, "after") if before is not None else (after, "before")
             if neighbour is not None:
-                names = graph.layer_name(node), graph.layer_name(neighbour)
-                folds.append(Fold(path, node.layer, neighbour.layer, *names, side))
+                norm_path, layer_path = ((*path, graph.layer_name(each)) for each in (node, neighbour))
+                folds.append(Fold(path, node.layer, neighbour.layer, norm_path, layer_path, side))
     return folds
 
 
@@ -157,28 +159,25 @@ def _rule(path: Path, folds: Sequence[Fold]) -> Rule:
     return fold
 
 
-def _arrange(folds: Sequence[Fold]) -> Arrange:
+def _arrange(graph: Graph, folds: Sequence[Fold]) -> Arrange:
     """The arrays of the old graph -> those of the new one."""
 
     def arrange(variables: Variables) -> Variables:
         for fold in folds:
-            place = ("params", *fold.path, fold.layer_name)
-            scale, shift = _affine(variables, fold)
-            variables = _with(variables, place, _folded(fold, _at(variables, place), scale, shift))
+            place, norm_place = ("params", *graph.place(fold.layer_path)), graph.place(fold.norm_path)
+            scale, shift = _affine(variables, fold, norm_place)
+            variables = _with(variables, place, _folded(fold, at(variables, place), scale, shift))
             for collection in ("params", "batch_stats"):
-                variables = _with(variables, (collection, *fold.path, fold.norm_name), None)
+                variables = _with(variables, (collection, *norm_place), None)
         return variables
 
     return arrange
 
 
-def _affine(variables: Variables, fold: Fold) -> tuple[Array, Array]:
-    """What the normalisation multiplies by, and what it adds then."""
-    arrays = {
-        name: value
-        for collection in ("params", "batch_stats")
-        for name, value in (_at(variables, (collection, *fold.path, fold.norm_name)) or {}).items()
-    }
+def _affine(variables: Variables, fold: Fold, place: Path) -> tuple[Array, Array]:
+    """What the normalisation, whose arrays are at `place`, multiplies by, and what it adds then."""
+    trees = [at(variables, (collection, *place)) or {} for collection in ("params", "batch_stats")]
+    arrays = {name: value for tree in trees for name, value in tree.items()}
     scale = lax.rsqrt(arrays["var"] + fold.norm.epsilon)
     scale = scale * arrays["scale"] if "scale" in arrays else scale
     shift = -arrays["mean"] * scale
@@ -254,12 +253,6 @@ def _last(vector: Array, kernel: Array) -> Array:
 
 def _last_but_one(vector: Array, kernel: Array) -> Array:
     return vector.reshape((1,) * (kernel.ndim - 2) + (-1, 1))
-
-
-def _at(tree: Any, path: Path) -> Any:
-    for name in path:
-        tree = tree.get(name, {})
-    return tree
 
 
 def _with(tree: Any, path: Path, value: Any) -> Any:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.places import Path
 from jaxgraphs.layers.base import Array, Layer, Weights, describes
 from jaxgraphs.layers.core import Embedding
 from jaxgraphs.layers.recurrent import GRU, LSTM, Recurrent, SimpleRNN

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path, graphs_within
+from jaxgraphs.graph.paths import graphs_within
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.rewrite import arranged_as, inputs_before, remake, substitute_tensors
 from jaxgraphs.layers.base import Array, Layer, Weights, describes
 from jaxgraphs.layers.recurrent import Recurrent

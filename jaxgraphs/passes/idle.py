@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.places import Path
 from jaxgraphs.layers import activations
 from jaxgraphs.layers.core import Activation, Dropout
 from jaxgraphs.layers.noise import (

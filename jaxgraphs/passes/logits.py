@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import jax
 
-from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.graph import Graph, places_of
 from jaxgraphs.layers import activations
 from jaxgraphs.layers.base import Layer
 from jaxgraphs.layers.core import Activation
@@ -74,7 +74,7 @@ def with_logits(graph: Graph, wanted: Sequence[bool]) -> tuple[Graph, tuple[Kind
 
 def _regraph(graph: Graph, outputs: list[SymbolicTensor], names: dict[Any, str]) -> Graph:
     inputs = jax.tree.unflatten(graph.input_structure, graph.inputs)
-    return Graph(inputs, outputs, graph.name, names=names)
+    return Graph(inputs, outputs, graph.name, names=names, places=places_of(graph))
 
 
 @dataclasses.dataclass(frozen=True)

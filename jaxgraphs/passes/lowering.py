@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.rewrite import rebuild
 from jaxgraphs.layers.base import Layer
 

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path, graphs_within
+from jaxgraphs.graph.paths import graphs_within
+from jaxgraphs.graph.places import Path
 from jaxgraphs.passes.base import PassResult, Setting
 from jaxgraphs.passes.calls import Call, Rule, is_pure, rewrite_calls
 from jaxgraphs.symbolic.node import SymbolicTensor, is_symbolic

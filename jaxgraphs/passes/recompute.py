@@ -12,7 +12,7 @@ from typing import Any
 import jax
 
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.paths import Path
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.rewrite import rebuild
 from jaxgraphs.layers.recurrent import Recurrent
 from jaxgraphs.layers.wrappers import Bidirectional

@@ -8,8 +8,9 @@ from typing import Any
 import jax
 
 from jaxgraphs.errors import GraphValueError
-from jaxgraphs.graph.graph import Graph, graph_between
-from jaxgraphs.graph.paths import Path, graphs_within
+from jaxgraphs.graph.graph import Graph, graph_between, places_of
+from jaxgraphs.graph.paths import graphs_within
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.rewrite import arranged_as, inputs_before, remake, substitute_tensors
 from jaxgraphs.passes.base import PassResult, Setting
 from jaxgraphs.passes.calls import effects
@@ -97,7 +98,7 @@ def _rebuilt(graph: Graph, path: Path, kept: Kept, rebuilt: Mapping[Path, Graph]
     names = {layers.get(owner, owner): name for owner, name in graph.names.items()}
     inputs = jax.tree.unflatten(graph.input_structure, [tensors[tensor] for tensor in graph.inputs])
     outputs = [tensors[tensor] for tensor in graph.flat_outputs if tensor in wanted]
-    return Graph(inputs, outputs, graph.name, names=names)
+    return Graph(inputs, outputs, graph.name, names=names, places=places_of(graph))
 
 
 def _called(node: Node, layer: Any, tensors: Any, used: tuple[int, ...] | None) -> dict[Any, Any]:

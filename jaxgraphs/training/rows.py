@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.graph import Graph, places_of, shared_places
 from jaxgraphs.graph.paths import layer_paths
 from jaxgraphs.layers.core import Embedding
 from jaxgraphs.passes.base import listed
@@ -63,12 +63,14 @@ def lookups(graph: Graph) -> list[Lookup]:
     """
     found: list[Lookup] = []
     nested = {path[-1] for path in layer_paths(graph) if len(path) > 1}
+    own = {path for path, place in places_of(graph).items() if path == place} - shared_places(graph)
     for layers, inputs in _components(graph):
         rows = {layer.input_dim for layer in layers if _is_plain(layer)}
         if all(map(_is_plain, layers)) and len(rows) == 1:
             places, names = (graph.inputs.index(tensor) for tensor in inputs), tuple(map(graph.layer_name, layers))
             # A layer of the same name in a nested graph could not be told apart.
-            found += [] if nested & set(names) else [Lookup(tuple(sorted(places)), names, rows.pop())]
+            is_clear = not nested & set(names) and all((name,) in own for name in names)
+            found += [Lookup(tuple(sorted(places)), names, rows.pop())] if is_clear else []
     return found
 
 

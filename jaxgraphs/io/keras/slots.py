@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.graph import Graph, home_of
+from jaxgraphs.graph.places import Path
 from jaxgraphs.io.keras.order import keras_layers
 from jaxgraphs.layers.base import snake_case
 from jaxgraphs.layers.cells import StackedRNNCells
@@ -14,10 +15,10 @@ from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from jaxgraphs.layers.recurrent import RNN, Recurrent
 from jaxgraphs.layers.spectral import VECTOR, SpectralNormalization
 from jaxgraphs.layers.wrappers import Bidirectional, TimeDistributed
+from jaxgraphs.symbolic.node import innermost
 from jaxgraphs.symbolic.spec import TensorSpec
 
 STATE = "batch_stats"
-Path = tuple[str, ...]
 Children = Callable[[Graph], Sequence[tuple[str, str, Any]]]
 """The layers of a graph in Keras' order: class, our name, layer."""
 
@@ -75,11 +76,14 @@ class Layout:
     """How the layers of a file are found.
 
     Args:
+        whole: the graph, and `specs`: its arrays by collection.
         children: the layers of each graph in Keras' order.
         locate: their places in a file, which may go by name.
         seen: the place of each layer met so far; Keras keeps one that occurs in several models where it comes first.
     """
 
+    whole: Graph
+    specs: Mapping[str, Any]
     children: Children
     locate: Locate
     seen: dict[Any, str] = dataclasses.field(default_factory=dict)
@@ -95,7 +99,7 @@ def slots_of(
         children: the layers of each graph in Keras' order; derived where left out.
         locate: where a file keeps them; by class and order where left out.
     """
-    return list(_graph_slots(graph, specs, "", (), Layout(children or derived_children, locate or by_order)))
+    return list(_graph_slots(graph, "", (), Layout(graph, specs, children or derived_children, locate or by_order)))
 
 
 def by_order(_container: str, entries: Sequence[tuple[str, str]]) -> list[str]:
@@ -114,24 +118,34 @@ def _kind(layer: Any) -> str:
     return layer.kind
 
 
-def _graph_slots(graph: Graph, specs: Any, place: str, path: Path, layout: Layout) -> Iterator[Slot]:
+def _graph_slots(graph: Graph, place: str, path: Path, layout: Layout) -> Iterator[Slot]:
     counts: dict[str, int] = {}
     found: list[tuple[str, str, Any, Any]] = []
     for kind, name, layer in layout.children(graph):
         stem = snake_case(kind)
         number = counts.get(stem, 0)
         counts[stem] = number + 1
-        below = {key: _below(tree, graph.weights_name(layer)) for key, tree in specs.items()}
-        if len(graph.sharing(layer)) > len(calls := graph.calls(layer)):
-            # Another layer, with the same arrays, may have more beside them.
-            below = {key: {n: tree[n] for n in calls[0].variables.get(key, {})} for key, tree in below.items()}
+        below = _specs_of(graph, layer, (*path, name), layout)
         if any(below.values()):
             found.append((f"{place}layers/{stem}{f'_{number}' if number else ''}", name, layer, below))
     places = layout.locate(f"{place}layers", [(own, name) for own, name, *_ in found])
     for own, (_, name, layer, below) in zip(places, found, strict=True):
         own = layout.seen.setdefault(layer, f"{own}/")
-        for slot in layer_slots(layer, below, own, (*path, graph.weights_name(layer)), layout):
+        way = (*path, name)
+        at = way if isinstance(innermost(layer), Graph) else layout.whole.place(way)
+        for slot in layer_slots(layer, below, own, at, layout):
             yield slot if path else dataclasses.replace(slot, group=name)
+
+
+def _specs_of(graph: Graph, layer: Any, path: Path, layout: Layout) -> dict[str, Any]:
+    """The arrays of a layer by collection, as it arranges them itself."""
+    home = home_of(layout.whole, path, layer)
+    specs = {key: home.read(tree) or {} for key, tree in layout.specs.items()}
+    needed = graph.calls(layer)[0].variables
+    if not needed or isinstance(innermost(layer), Graph):
+        return specs
+    # Another layer, with the same arrays, may have more beside them.
+    return {key: {name: tree[name] for name in needed.get(key, {}) if name in tree} for key, tree in specs.items()}
 
 
 def layer_slots(layer: Any, specs: Any, place: str, path: Path, layout: Layout) -> Iterator[Slot]:
@@ -139,12 +153,12 @@ def layer_slots(layer: Any, specs: Any, place: str, path: Path, layout: Layout) 
 
     Args:
         specs: the layer's arrays by collection.
-        place, path: where Keras and we keep the layer.
+        place, path: where Keras and we keep the layer; of a graph, or a layer around one, the path to it.
     """
     if not any(specs.values()):
         return
     if isinstance(layer, Graph):
-        yield from _graph_slots(layer, specs, place, path, layout)
+        yield from _graph_slots(layer, place, path, layout)
         return
     specs, own = _apart(layer, specs)
     for slot in _own_slots(layer, own, place, path):
