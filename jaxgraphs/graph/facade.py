@@ -204,6 +204,42 @@ class GraphMethods:
         check_variables(graph, variables)
         return done.graph, done.arrange(variables)
 
+    def variables_of(self, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The arrays of one layer or nested graph, wherever the graph has them: what ``graph[name].apply`` takes.
+
+        A layer that several nested graphs share has its arrays in one place, so that ``variables["params"][name]`` may
+        lack some.
+
+        Args:
+            name: of the layer or nested graph, or its path, such as ``"outer/inner"``.
+            variables: this graph's.
+        Raises: GraphError when there is no such layer, or the variables are not the graph's.
+
+        >>> from jaxgraphs import Graph, Input, layers
+        >>> x, dense = Input((3,)), layers.Dense(3, name="dense")
+        >>> encoder, decoder = Graph(x, dense(x), name="encoder"), Graph(x, dense(x), name="decoder")
+        >>> graph = Graph(x, decoder(encoder(x)))
+        >>> variables = graph.init(jax.random.key(0))
+        >>> list(variables["params"]), list(graph.variables_of("decoder", variables)["params"])
+        (['encoder'], ['dense'])
+        """
+        from jaxgraphs.graph.variables import variables_of
+
+        return variables_of(_graph(self), name, variables)
+
+    def variables_with(self, name: str, given: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables with other arrays for one layer or nested graph: the way back from `variables_of`.
+
+        Args:
+            name: as there.
+            given: arrays as the layer or nested graph has them by itself.
+            variables: this graph's; they stay as they are.
+        Raises: GraphError when there is no such layer, or arrays do not fit it.
+        """
+        from jaxgraphs.graph.variables import variables_with
+
+        return variables_with(_graph(self), name, given, variables)
+
     def summary(
         self,
         cost: bool = False,

@@ -78,7 +78,12 @@ def put(tree: dict[str, Any], path: Path, value: Any) -> None:
     """Lays a branch over what a tree has at a path; the branch itself is copied, and stays as it is."""
     for name in path[:-1]:
         tree = tree.setdefault(name, {})
-    tree[path[-1]] = over(tree.get(path[-1]), _copied(value))
+    tree[path[-1]] = over(tree.get(path[-1]), copied(value))
+
+
+def copied(tree: Any) -> Any:
+    """Nested mappings copied, the arrays in them not."""
+    return {name: copied(value) for name, value in tree.items()} if isinstance(tree, Mapping) else tree
 
 
 class Home(NamedTuple):
@@ -116,10 +121,6 @@ class Home(NamedTuple):
                 arrays = _without(arrays, inner)
         if arrays or not self.elsewhere:
             put(tree, self.path, arrays)
-
-
-def _copied(tree: Any) -> Any:
-    return {name: _copied(value) for name, value in tree.items()} if isinstance(tree, Mapping) else tree
 
 
 def _nested(path: Path, value: Any) -> Any:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jaxgraphs.errors import GraphKeyError, GraphTypeError, ShapeMismatchError
-from jaxgraphs.graph.places import Path, at
+from jaxgraphs.graph.graph import Graph, home_of
+from jaxgraphs.graph.paths import find_layer, layer_paths
+from jaxgraphs.graph.places import Home, Path, at, copied
 from jaxgraphs.graph.run import steps_of
 from jaxgraphs.symbolic.keys import check_key
 from jaxgraphs.symbolic.node import title
 from jaxgraphs.symbolic.spec import TensorSpec
-
-if TYPE_CHECKING:
-    from jaxgraphs.graph.graph import Graph
 
 # More lines than this hide what they say.
 _SHOWN = 12
@@ -46,6 +45,31 @@ def check_variables(graph: Graph, variables: Any) -> None:
             received=_listed(unfit),
             fix="graph.init(key) makes variables for this graph",
         )
+
+
+def variables_of(graph: Graph, name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The arrays of one layer or nested graph, out of those of a graph, as they are for it alone."""
+    home = _home(graph, name)
+    check_variables(graph, variables)
+    found = {key: home.read(tree) for key, tree in variables.items()}
+    return {"params": {}, **{key: tree for key, tree in found.items() if tree is not None}}
+
+
+def variables_with(
+    graph: Graph, name: str, given: Mapping[str, Any], variables: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The arrays of a graph with others for one layer or nested graph; the arguments stay as they are."""
+    home = _home(graph, name)
+    made = {key: copied(tree) for key, tree in variables.items()}
+    for key, tree in given.items():
+        home.write(made.setdefault(key, {}), tree)
+    check_variables(graph, made)
+    return made
+
+
+def _home(graph: Graph, name: str) -> Home:
+    path = find_layer(graph, name)
+    return home_of(graph, path, layer_paths(graph)[path])
 
 
 def check_streams(rngs: Any) -> None:

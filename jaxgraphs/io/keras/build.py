@@ -6,14 +6,15 @@ import dataclasses
 import functools
 import re
 from collections import ChainMap, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphError, GraphValueError
-from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.graph import Graph, leaves_of, uses_of
+from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.sequential import Sequential
 from jaxgraphs.io.keras.config import (
     Call,
@@ -39,6 +40,7 @@ from jaxgraphs.io.keras.operations import (
     without_none,
 )
 from jaxgraphs.io.keras.shapes import computed, settled
+from jaxgraphs.io.keras.sharing import Key, Sharing
 from jaxgraphs.io.keras.starts import Readers, Starts, entered
 from jaxgraphs.io.keras.unknown import Unknowns
 from jaxgraphs.io.keras.values import Values, plain, policy_name
@@ -53,7 +55,7 @@ from jaxgraphs.layers.preprocessing import CategoryEncoding
 from jaxgraphs.layers.recurrent import Recurrent
 from jaxgraphs.layers.spectral import SpectralNormalization
 from jaxgraphs.layers.wrappers import Bidirectional
-from jaxgraphs.symbolic.node import Input, Operation, SymbolicTensor, is_symbolic, title
+from jaxgraphs.symbolic.node import Input, Operation, SymbolicTensor, innermost, is_symbolic, title
 
 
 @dataclasses.dataclass
@@ -81,8 +83,7 @@ class Builder:
         era: of the Keras that wrote it.
         custom: the user's objects by name.
         asset: the text of a file in the archive's assets; None where there is none.
-        by_name: whether layers of one name and one configuration, within one model and the wrappers in it, are taken
-            to be one layer, which Keras 3 does not always note.
+        sharing: says which layers are one; by their numbers alone where left out.
     """
 
     def __init__(
@@ -90,17 +91,16 @@ class Builder:
         era: Era,
         custom: Mapping[str, Any],
         asset: Callable[[str], str | None] = lambda _: None,
-        by_name: bool = False,
+        sharing: Sharing | None = None,
     ) -> None:
-        self._asset, self._place, self._by_name, self._level = asset, "", by_name, 0
-        self.is_guessed = False
+        self._asset, self._place, self._level = asset, "", 0
+        self.sharing = sharing or Sharing(is_complete=True, by_name=False)
         self.readers: dict[tuple[Graph, int], Readers] = {}
         self.era, self.unknowns = era, Unknowns(custom)
         self.values = Values(era, self.unknowns)
         self.notes: list[str] = []
         self.within: dict[str, Any] = {}
         self.is_frozen, self._depth, self._count, self._levels = False, 0, 0, 0
-        self._shared: dict[Any, Any] = {}
         self._graphs: dict[Plan, Graph] = {}
         self.models: dict[Graph, tuple[tuple[LayerConfig, Any], ...]] = {}
 
@@ -171,13 +171,19 @@ class Builder:
         return config.is_model or (isinstance(given, type) and issubclass(given, Graph))
 
     def _shared_or(self, config: LayerConfig, make: Any) -> Any:
-        alike = repr((self._level, config.kind, config.name, _bare(config.config))) if self._by_name else None
-        keys = [key for key in (config.shared, alike) if key is not None]
-        known = next((self._shared[key] for key in keys if key in self._shared), None)
-        self.is_guessed |= known is not None and config.shared not in self._shared
-        made = make() if known is None else known
-        self._shared.update(dict.fromkeys(keys, made))
-        return made
+        return self.sharing.made(config, self._level, make)
+
+    def wrong(self, graph: Graph, places: Collection[Path]) -> frozenset[Key]:
+        """What was taken to be one by name, of which the arrays at some places are several."""
+        uses = [(use.layer, graph.place(use.path)) for use in uses_of(graph)]
+        several = {layer for layer, place in uses if any(path[: len(place)] == place for path in places)}
+        found = ((key, self._leaves(made)) for made, key in self.sharing.guesses.items())
+        return frozenset(key for key, leaves in found if several & leaves)
+
+    def _leaves(self, made: Any) -> set[Any]:
+        """The layers with arrays in what was made."""
+        graph = self._graphs.get(made) if isinstance(made, Plan) else None
+        return {innermost(made)} if graph is None else {leaf for _, leaf in leaves_of(graph)}
 
     def _operation(self, config: LayerConfig) -> Any:
         """A recorded function as a layer; None, and a note, where it is not known."""
@@ -261,13 +267,6 @@ class Builder:
         for index, name in enumerate(starts.entries(config.inputs)):
             self.readers[graph, index] = starts.readers(name)
         return graph
-
-
-def _bare(config: Any) -> Any:
-    """A configuration without what Keras notes of objects as it writes them."""
-    if isinstance(config, Mapping):
-        return {key: _bare(value) for key, value in config.items() if key not in ("shared_object_id", "build_config")}
-    return [_bare(item) for item in config] if isinstance(config, list) else config
 
 
 def _stems(layers: Sequence[LayerConfig]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxgraphs.errors import GraphKeyError, GraphValueError
 from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.places import Path
 from jaxgraphs.io.keras.era import Era, major_of
 from jaxgraphs.io.keras.eras import convert
 from jaxgraphs.io.keras.hdf5 import Store
@@ -41,7 +42,8 @@ def legacy_arrays(
     graph: Graph, store: Store, root: str, era: Era, children: Children | None = None
 ) -> dict[Slot, np.ndarray]:
     """The arrays as the file has them: those of a layer that is within several others once for each."""
-    slots = slots_of(graph, graph.variable_specs(), children)
+    # Each of the model's layers lists an array once, however many layers in it have it.
+    slots = list({(slot.group, slot.path): slot for slot in slots_of(graph, graph.variable_specs(), children)}.values())
     wanted: dict[str, list[Slot]] = {}
     for slot in slots:
         wanted.setdefault(slot.group, []).append(slot)
@@ -53,10 +55,12 @@ def legacy_arrays(
     return arrays
 
 
-def agree(arrays: Mapping[Slot, np.ndarray]) -> bool:
-    """Whether layers that a graph has as one have the same numbers wherever the file has them."""
-    first: dict[Any, np.ndarray] = {}
-    return all(np.array_equal(array, first.setdefault(slot.path, array)) for slot, array in arrays.items())
+def differing(arrays: Mapping[Slot, np.ndarray]) -> list[Path]:
+    """The places of arrays that a graph has as one, and the file with several numbers."""
+    first: dict[Path, np.ndarray] = {}
+    return [
+        slot.path[1:] for slot, array in arrays.items() if not np.array_equal(array, first.setdefault(slot.path, array))
+    ]
 
 
 def _groups(store: Store, root: str) -> dict[str, _Group]:

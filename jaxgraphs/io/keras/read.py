@@ -18,12 +18,13 @@ from jaxgraphs.io.keras.archive import CONFIG, METADATA, Archive
 from jaxgraphs.io.keras.build import Builder, whole_model
 from jaxgraphs.io.keras.era import Era, major_of
 from jaxgraphs.io.keras.hdf5 import opened
-from jaxgraphs.io.keras.legacy import agree, era_of, is_legacy, legacy_arrays, legacy_variables
+from jaxgraphs.io.keras.legacy import differing, era_of, is_legacy, legacy_arrays, legacy_variables
 from jaxgraphs.io.keras.limits import ARRAY_BYTES, DRAWN, TOTAL_BYTES, refuse
+from jaxgraphs.io.keras.sharing import Sharing
 from jaxgraphs.io.keras.sources import FileSource, LiveSource, is_live, live_json
 from jaxgraphs.io.keras.texts import check, parse
 from jaxgraphs.io.keras.values import policy_name
-from jaxgraphs.io.keras.weights import assemble, is_one, variables_from
+from jaxgraphs.io.keras.weights import assemble, several, variables_from
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
@@ -96,17 +97,15 @@ def load_keras_weights(path: Any, graph: Graph, variables: Mapping[str, Any] | N
 
 def _from_live(model: Any, custom: Mapping[str, Any]) -> tuple[Graph, dict[str, Any]]:
     config = parse(live_json(model), "The model's configuration")
-    source = LiveSource(model)
-    graph, builder = _build(config, Era(3), custom, by_name=True)
-    if builder.is_guessed and not is_one(graph, source, _children(builder)):
-        graph, builder = _build(config, Era(3), custom)
-    return graph, variables_from(graph, source, _children(builder))
+    graph, builder = _build(config, Era(3), custom)
+    return graph, variables_from(graph, LiveSource(model), _children(builder))
 
 
 def _from_config(config: Any, custom: Mapping[str, Any]) -> tuple[Graph, dict[str, Any]]:
     version = config.get("keras_version") if isinstance(config, Mapping) else "1"
     major = major_of(version) if isinstance(version, str) else 3 if "module" in config else 2
-    graph, _ = _build(config, Era(major, config.get("backend") if isinstance(config, Mapping) else None), custom)
+    era = Era(major, config.get("backend") if isinstance(config, Mapping) else None)
+    graph, _ = _build(config, era, custom, sharing=Sharing(era.is_legacy, by_name=False))
     count = graph.count_params()
     if count > DRAWN:
         raise refuse(
@@ -133,14 +132,15 @@ def _from_archive(archive: Archive, name: str, custom: Mapping[str, Any]) -> tup
     metadata = parse(archive.text(METADATA), "metadata.json")
     version = metadata.get("keras_version") if isinstance(metadata, Mapping) else None
     era = Era(major_of(version if isinstance(version, str) else "3"))
-    graph, builder = _build(config, era, custom, archive.words, by_name=True)
+    graph, builder = _build(config, era, custom, archive.words, Sharing(era.is_legacy, by_name=True))
     _check_sizes(graph)
     if not graph.variable_specs():
         return graph, {"params": {}}
     with opened(archive.weights(), f"{name}: model.weights.h5") as store:
         source = FileSource(store)
-        if builder.is_guessed and not is_one(graph, source, _children(builder)):
-            graph, builder = _build(config, era, custom, archive.words)
+        wrong = builder.wrong(graph, several(graph, source, _children(builder)) if builder.sharing.guesses else ())
+        if wrong:
+            graph, builder = _build(config, era, custom, archive.words, Sharing(era.is_legacy, True, wrong))
         return graph, variables_from(graph, source, _children(builder))
 
 
@@ -156,21 +156,25 @@ def _from_hdf5(file: BinaryIO, name: str, custom: Mapping[str, Any]) -> tuple[Gr
             )
         era = era_of(store, "model_weights")
         config = parse(text, "The model's configuration")
-        graph, builder = _build(config, era, custom, by_name=True)
+        graph, builder = _build(config, era, custom, sharing=Sharing(is_complete=True, by_name=True))
         _check_sizes(graph)
         if store.group("model_weights") is None:
             raise GraphValueError("The HDF5 file has a model and no weights.", received=name)
         arrays = legacy_arrays(graph, store, "model_weights", era, _children(builder))
-        if builder.is_guessed and not agree(arrays):
-            graph, builder = _build(config, era, custom)
+        if wrong := builder.wrong(graph, differing(arrays)):
+            graph, builder = _build(config, era, custom, sharing=Sharing(True, True, wrong))
             arrays = legacy_arrays(graph, store, "model_weights", era, _children(builder))
         return graph, assemble(arrays)
 
 
 def _build(
-    config: Any, era: Era, custom: Mapping[str, Any], asset: Asset = lambda _: None, by_name: bool = False
+    config: Any,
+    era: Era,
+    custom: Mapping[str, Any],
+    asset: Asset = lambda _: None,
+    sharing: Sharing | None = None,
 ) -> tuple[Graph, Builder]:
-    builder = Builder(Era(era.major, era.backend, _mixes_dtypes(config)), custom, asset, by_name)
+    builder = Builder(Era(era.major, era.backend, _mixes_dtypes(config)), custom, asset, sharing)
     try:
         graph = builder.graph(whole_model(config))
         _warn(builder.notes)

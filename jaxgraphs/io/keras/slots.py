@@ -80,17 +80,23 @@ class Layout:
         children: the layers of each graph in Keras' order.
         locate: their places in a file, which may go by name.
         seen: the place of each layer met so far; Keras keeps one that occurs in several models where it comes first.
+            None gives a layer each of its places.
     """
 
     whole: Graph
     specs: Mapping[str, Any]
     children: Children
     locate: Locate
-    seen: dict[Any, str] = dataclasses.field(default_factory=dict)
+    seen: dict[Any, str] | None
 
 
 def slots_of(
-    graph: Graph, specs: Mapping[str, Any], children: Children | None = None, locate: Locate | None = None
+    graph: Graph,
+    specs: Mapping[str, Any],
+    children: Children | None = None,
+    locate: Locate | None = None,
+    *,
+    is_spread: bool = False,
 ) -> list[Slot]:
     """Every array of a graph in Keras' order, graphs within it included.
 
@@ -98,8 +104,10 @@ def slots_of(
         specs: the graph's arrays by collection: `graph.variable_specs()`.
         children: the layers of each graph in Keras' order; derived where left out.
         locate: where a file keeps them; by class and order where left out.
+        is_spread: whether a layer in several models has each of its places, rather than the first.
     """
-    return list(_graph_slots(graph, "", (), Layout(graph, specs, children or derived_children, locate or by_order)))
+    layout = Layout(graph, specs, children or derived_children, locate or by_order, None if is_spread else {})
+    return list(_graph_slots(graph, "", (), layout))
 
 
 def by_order(_container: str, entries: Sequence[tuple[str, str]]) -> list[str]:
@@ -130,7 +138,7 @@ def _graph_slots(graph: Graph, place: str, path: Path, layout: Layout) -> Iterat
             found.append((f"{place}layers/{stem}{f'_{number}' if number else ''}", name, layer, below))
     places = layout.locate(f"{place}layers", [(own, name) for own, name, *_ in found])
     for own, (_, name, layer, below) in zip(places, found, strict=True):
-        own = layout.seen.setdefault(layer, f"{own}/")
+        own = f"{own}/" if layout.seen is None else layout.seen.setdefault(layer, f"{own}/")
         way = (*path, name)
         at = way if isinstance(innermost(layer), Graph) else layout.whole.place(way)
         for slot in layer_slots(layer, below, own, at, layout):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -87,10 +89,6 @@ class LiveSource:
             )
         return array
 
-    def is_one(self, paths: Sequence[str]) -> bool:
-        """Whether paths are of one variable."""
-        return len({id(self._variable(path)) for path in paths}) == 1
-
     def named(self, container: str) -> Mapping[str, str]:
         """The layers of a model within the model, by name."""
         model = self._walk(container.split("/")[:-1])
@@ -150,13 +148,22 @@ def is_live(thing: Any) -> bool:
     return all(hasattr(thing, name) for name in ("to_json", "layers", "weights"))
 
 
+def _numbering() -> Any:
+    """Keras' own way to number what it writes, as in archives; nothing where this Keras has none."""
+    lib = sys.modules.get("keras.src.saving.serialization_lib")
+    return getattr(lib, "ObjectSharingScope", contextlib.nullcontext)()
+
+
 def live_json(model: Any) -> str:
-    """The configuration of a live model.
+    """The configuration of a live model, in which every layer has a number of its own wherever it is written.
 
     Raises: GraphTypeError when it is a subclass that does not say what it is made of, or is not built.
     """
     try:
-        return model.to_json()
+        with _numbering():
+            # Keras numbers what it has written before: in the second text all of it.
+            model.to_json()
+            return model.to_json()
     # A model's own get_config may raise anything.
     except Exception as error:
         raise GraphTypeError(

@@ -11,7 +11,9 @@ import numpy as np
 
 from jaxgraphs.errors import GraphKeyError, ShapeMismatchError, combine
 from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.places import Path
 from jaxgraphs.io.keras.slots import Children, Slot, slots_of
+from jaxgraphs.io.keras.sources import FileSource
 
 
 class Source(Protocol):
@@ -23,10 +25,6 @@ class Source(Protocol):
 
     def read(self, path: str, shape: Sequence[int]) -> np.ndarray:
         """The array at a path, of this shape."""
-        ...
-
-    def is_one(self, paths: Sequence[str]) -> bool:
-        """Whether these paths are of one array."""
         ...
 
     def named(self, container: str) -> Mapping[str, str]:
@@ -42,6 +40,7 @@ def variables_from(graph: Graph, source: Source, children: Children | None = Non
     Raises: GraphError that lists every array that is missing or of another shape.
     """
     slots, places = _placed(graph, source, children)
+    places = _elsewhere(slots, places, source)
     # Keras keeps a layer that is within several others where it first comes upon it.
     known = sorted(slots, key=lambda slot: source.shape(places[slot.place]) is not None)
     slots = list({slot.path: slot for slot in known}.values())
@@ -49,16 +48,18 @@ def variables_from(graph: Graph, source: Source, children: Children | None = Non
     return assemble({slot: source.read(places[slot.place], slot.spec.dims) for slot in slots})
 
 
-def is_one(graph: Graph, source: Source, children: Children) -> bool:
-    """Whether layers that a graph has as one are one in the source as well."""
-    slots, places = _placed(graph, source, children)
-    alike: dict[Any, dict[str, None]] = {}
+def several(graph: Graph, source: FileSource, children: Children) -> list[Path]:
+    """The places of arrays that a graph has as one, and the source as several."""
+    slots, places = _placed(graph, source, children, is_spread=True)
+    alike: dict[Path, dict[str, None]] = {}
     for slot in slots:
-        alike.setdefault(slot.path, {})[places[slot.place]] = None
-    return all(source.is_one(list(paths)) for paths in alike.values())
+        alike.setdefault(slot.path[1:], {})[places[slot.place]] = None
+    return [path for path, found in alike.items() if not source.is_one(list(found))]
 
 
-def _placed(graph: Graph, source: Source, children: Children | None) -> tuple[list[Slot], dict[str, str]]:
+def _placed(
+    graph: Graph, source: Source, children: Children | None, *, is_spread: bool = False
+) -> tuple[list[Slot], dict[str, str]]:
     """The arrays of a graph, and where each place of theirs is in the source."""
     specs = graph.variable_specs()
 
@@ -67,7 +68,7 @@ def _placed(graph: Graph, source: Source, children: Children | None) -> tuple[li
         by_name = [known.get(name) for _, name in entries]
         return [place for place, _ in entries] if None in by_name else [f"{container}/{place}" for place in by_name]
 
-    slots = slots_of(graph, specs, children, locate)
+    slots = slots_of(graph, specs, children, locate, is_spread=is_spread)
     return slots, {slot.place: _place(source, slot) for slot in slots}
 
 
@@ -79,6 +80,26 @@ def _place(source: Source, slot: Slot) -> str:
     name: Any = getattr(slot.layer, "name", None)
     known = source.named("layers")
     return f"layers/{known[name]}/vars/{last}" if name in known else slot.place
+
+
+def _elsewhere(slots: Sequence[Slot], places: Mapping[str, str], source: Source) -> dict[str, str]:
+    """The places, for what the source lacks that of the one array like it: Keras keeps a shared layer once."""
+    known: dict[Any, set[str]] = {}
+    for slot in slots:
+        if source.shape(places[slot.place]) is not None:
+            known.setdefault(_likeness(slot), set()).add(places[slot.place])
+    found = dict(places)
+    for slot in slots:
+        like = known.get(_likeness(slot), ())
+        if len(like) == 1 and source.shape(places[slot.place]) is None:
+            (found[slot.place],) = like
+    return found
+
+
+def _likeness(slot: Slot) -> Any:
+    """What the arrays of one layer have in common that a graph has twice; a layer without a name is like none."""
+    name = getattr(slot.layer, "name", None)
+    return slot if name is None else (name, type(slot.layer), slot.path[0], slot.path[-2:], slot.spec)
 
 
 def check(slots: Sequence[Slot], shapes: Mapping[Slot, tuple[int, ...] | None]) -> None:
