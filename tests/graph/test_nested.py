@@ -41,14 +41,6 @@ def test_a_graph_called_twice_has_one_set_of_weights():  # oracle: the same sum 
     np.testing.assert_allclose(outer.apply(variables, [u, v]), u @ kernel - v @ kernel, atol=1e-6)
 
 
-def test_a_layer_shared_by_two_graphs_inside_has_weights_in_each():  # oracle: paths are by graph, as documented
-    x = Input((4,))
-    shared = Dense(4, name="d")
-    first, second = Graph(x, shared(x), name="first"), Graph(x, shared(x) + 1.0, name="second")
-    outer = Graph(x, second(first(x)))
-    assert set(outer.variable_specs()["params"]) == {"first", "second"}
-
-
 def test_nested_in_every_structure():  # oracle: the graph applied by itself
     a, b = Input((2,), name="a"), Input((2,), name="b")
     inner = Graph({"a": a, "b": b}, {"sum": a + b, "all": [a, (b * 2.0,)]})
