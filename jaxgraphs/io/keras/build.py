@@ -144,8 +144,8 @@ class Builder:
     def layer(self, config: LayerConfig, place: str) -> Any:
         """A layer within another one: a wrapper's, or a model's that is called at every time step."""
         if not config.is_model:
-            return self._shared_or(config, lambda: build_layer(self, config, place))
-        plan = self._shared_or(config, lambda: self.plan(model_config(config)))
+            return self._shared_or(config, place, lambda: build_layer(self, config, place))
+        plan = self._shared_or(config, place, lambda: self.plan(model_config(config)))
         return None if self.unknowns.places else self._connect(plan)
 
     def _part(self, config: LayerConfig, owner: ModelConfig) -> Part:
@@ -160,18 +160,19 @@ class Builder:
             named = [dataclasses.replace(item, name=f"{config.name}_{index}") for index, item in enumerate(inner)]
             towers = tuple(self.plan(model_config(item)) for item in named)
             return Part(config, build_layer(self, config, config.name), towers=towers)
+        place = f"{owner.name}/{config.name}"
         if self._is_graph(config):
-            return Part(config, None, self._shared_or(config, lambda: self.plan(model_config(config))))
+            return Part(config, None, self._shared_or(config, place, lambda: self.plan(model_config(config))))
         if is_operation(config):
             return Part(config, self._operation(config))
-        return Part(config, self._shared_or(config, lambda: build_layer(self, config, config.name)))
+        return Part(config, self._shared_or(config, place, lambda: build_layer(self, config, config.name)))
 
     def _is_graph(self, config: LayerConfig) -> bool:
         given = self.unknowns.custom.get(config.kind)
         return config.is_model or (isinstance(given, type) and issubclass(given, Graph))
 
-    def _shared_or(self, config: LayerConfig, make: Any) -> Any:
-        return self.sharing.made(config, self._level, make)
+    def _shared_or(self, config: LayerConfig, place: str, make: Callable[[], Any]) -> Any:
+        return self.sharing.made(config, self._level, place, make)
 
     def wrong(self, graph: Graph, places: Collection[Path]) -> frozenset[Key]:
         """What was taken to be one by name, of which the arrays at some places are several."""

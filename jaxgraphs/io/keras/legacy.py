@@ -18,7 +18,7 @@ from jaxgraphs.io.keras.eras import convert
 from jaxgraphs.io.keras.hdf5 import Store
 from jaxgraphs.io.keras.limits import refuse
 from jaxgraphs.io.keras.slots import Children, Slot, slots_of
-from jaxgraphs.io.keras.weights import assemble, check
+from jaxgraphs.io.keras.weights import assemble, check, likeness
 
 _PIECES = {"LSTM": 12, "GRU": 9}
 # What weights are called in files, whatever the era.
@@ -101,10 +101,14 @@ def _paired(wanted: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, s
 
 def _layer(store: Store, slots: list[Slot], stored: _Group, era: Era, name: str) -> dict[Slot, np.ndarray]:
     """The arrays of one of the model's layers."""
-    for order in _orders(slots):
-        pieces = _pieces(order, len(stored))
-        if pieces is not None and _fits(pieces, stored):
-            return _read(store, pieces, stored, era)
+    # What the graph has twice under one name may be shared in the file, which then has it once.
+    once = {likeness(slot): slot for slot in reversed(slots)}
+    for some in (slots, list(reversed(once.values()))):
+        for order in _orders(some):
+            pieces = _pieces(order, len(stored))
+            if pieces is not None and _fits(pieces, stored):
+                arrays = _read(store, pieces, stored, era)
+                return arrays if some is slots else {slot: arrays[once[likeness(slot)]] for slot in slots}
     shown = ", ".join(f"{path.rsplit('/', 1)[-1]} {shape}" for path, shape in stored[:8])
     raise GraphValueError(
         f"The arrays of the layer {name!r} do not fit the graph.",

@@ -32,15 +32,17 @@ class Sharing:
         self._numbered: dict[int, Any] = {}
         self._named: dict[Key, dict[Any, None]] = {}
 
-    def made(self, config: LayerConfig, level: int, make: Callable[[], Any]) -> Any:
+    def made(self, config: LayerConfig, level: int, place: str, make: Callable[[], Any]) -> Any:
         """What was made of the same layer before; else what is made now.
 
         Args:
-            level: of the model that the layer is in.
+            level: the number of the model that the layer is in.
+            place: of the layer, for messages.
+        Raises: GraphError when a file does not say which layer is meant.
         """
         keys = self._keys(config, level)
         known = self._numbered.get(config.shared) if config.shared is not None else None
-        found = self._guessed(config, level, keys) if known is None else known
+        found = self._guessed(config, place, keys) if known is None else known
         found = make() if found is None else found
         if found is not None:
             self._note(config, keys, found)
@@ -52,13 +54,13 @@ class Sharing:
         alike = repr((config.kind, config.name, _bare(config.config)))
         return (level, alike), (None, alike)
 
-    def _guessed(self, config: LayerConfig, level: int, keys: tuple[Key, ...]) -> Any:
+    def _guessed(self, config: LayerConfig, place: str, keys: tuple[Key, ...]) -> Any:
         """What has the same name, anywhere for a layer with a number, else in its model."""
         in_model, anywhere = keys[:1] if self.by_name else (), () if self.is_complete else keys[1:]
         for key in in_model if config.shared is None else anywhere:
             found = list(self._named.get(key, ())) if key not in self.apart else []
             if len(found) > 1:
-                raise _unclear(config, len(found))
+                raise _unclear(config, place, len(found))
             if found:
                 self.guesses[found[0]] = key
                 return found[0]
@@ -78,10 +80,11 @@ def _bare(config: Any) -> Any:
     return [_bare(item) for item in config] if isinstance(config, list) else config
 
 
-def _unclear(config: LayerConfig, count: int) -> GraphValueError:
+def _unclear(config: LayerConfig, place: str, count: int) -> GraphValueError:
     return GraphValueError(
         f"The file has {count} layers named {config.name!r}, and does not say which of them is used again.",
-        received=f"{config.kind} {config.name!r}, number {config.shared}",
+        where=place,
+        received=f"{count} times {config.kind} {config.name!r} in one configuration",
         expected="one layer of this name and configuration before it",
         fix="give the layers names of their own, or pass the live model to jg.from_keras",
     )

@@ -87,16 +87,16 @@ def _elsewhere(slots: Sequence[Slot], places: Mapping[str, str], source: Source)
     known: dict[Any, set[str]] = {}
     for slot in slots:
         if source.shape(places[slot.place]) is not None:
-            known.setdefault(_likeness(slot), set()).add(places[slot.place])
+            known.setdefault(likeness(slot), set()).add(places[slot.place])
     found = dict(places)
     for slot in slots:
-        like = known.get(_likeness(slot), ())
+        like = known.get(likeness(slot), ())
         if len(like) == 1 and source.shape(places[slot.place]) is None:
             (found[slot.place],) = like
     return found
 
 
-def _likeness(slot: Slot) -> Any:
+def likeness(slot: Slot) -> Any:
     """What the arrays of one layer have in common that a graph has twice; a layer without a name is like none."""
     name = getattr(slot.layer, "name", None)
     return slot if name is None else (name, type(slot.layer), slot.path[0], slot.path[-2:], slot.spec)
