@@ -434,14 +434,15 @@ def _check_shared(graph: Graph) -> None:
 def _check_places(graph: Graph) -> None:
     """The same for a layer that is shared by several graphs."""
     shared = shared_places(graph)
+    layers = {place: use.layer for use in uses_of(graph) if (place := graph.place(use.path)) in shared}
     first: dict[Path, tuple[Step, Any, Variables]] = {}
 
     def call(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[TensorSpec]:
         variables, specs, _ = infer_node(step.node, args, kwargs)
-        if step.home.path in shared:
-            other, received, needed = first.setdefault(step.home.path, (step, args, variables))
-            if not _same_variables(needed, variables):
-                raise _unlike(step.node.layer, ["/".join(each.path) for each in (other, step)], [received, args])
+        for place, needed in step.home.apart(variables):
+            other, received, known = first.setdefault(place, (step, args, needed))
+            if place in layers and not _same_variables(known, needed):
+                raise _unlike(layers[place], ["/".join(each.path) for each in (other, step)], [received, args])
         return specs
 
     evaluate(graph, call, [tensor.spec for tensor in graph.inputs])

@@ -105,6 +105,14 @@ class Home(NamedTuple):
                 return (*known[inner[:length]], *inner[length:])
         return (*self.path, *inner)
 
+    def apart(self, variables: Mapping[str, Any]) -> list[tuple[Path, Mapping[str, Any]]]:
+        """What the layer has by collection, for each place of it."""
+        found = [(self.path, variables)]
+        for inner, place in self.elsewhere:
+            trees = ((key, at(tree, inner)) for key, tree in variables.items())
+            found.append((place, {key: tree for key, tree in trees if tree is not None}))
+        return found
+
     def read(self, tree: Any) -> Any:
         """The arrays of the layer, as it arranges them, from a tree of all; None where there are none."""
         found = at(tree, self.path)

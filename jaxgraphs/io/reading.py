@@ -122,7 +122,8 @@ def _check_calls(entries: list[Any]) -> None:
     for entry in entries:
         graph = entry.get("graph")
         if graph is None:
-            calls.append(1)
+            # A layer around a graph, such as a TimeDistributed, calls it.
+            calls.append(1 + sum(calls[_earlier(place, len(calls))] for place in _held(entry.get("config"))))
             continue
         called = graph["chain"] if "chain" in graph else [node["layer"] for node in graph["nodes"] if "layer" in node]
         calls.append(sum(calls[place] for place in (_earlier(place, len(calls)) for place in called)))
@@ -130,6 +131,19 @@ def _check_calls(entries: list[Any]) -> None:
             raise GraphValueError(
                 "The graph makes too many calls.", expected=f"at most {MAX_CALLS}, nested ones included"
             )
+
+
+def _held(config: Any) -> list[Any]:
+    """The places of the layers within a layer."""
+    found, stack = [], [config]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            found += [value.get("at")] if value.get("$") == "layer" else []
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
+    return found
 
 
 def _earlier(place: Any, count: int) -> int:

@@ -1,5 +1,6 @@
 """A layer that several nested graphs call, or a nested graph and the one around it: one set of weights, one place."""
 
+import json
 from textwrap import dedent
 
 import jax
@@ -104,6 +105,19 @@ def test_calls_that_need_other_shapes():  # oracle: the message
           fix:      use a Dense of its own for each, or bring the inputs to one width""")
 
 
+def test_calls_within_a_wrapper_that_need_other_shapes():  # oracle: the message
+    x, y, dense = Input((4,), name="x"), Input((3,), name="y"), Dense(4, name="dense")
+    inner, steps = Graph(x, dense(x), name="inner"), Input((2, 4), name="steps")
+    with pytest.raises(ShapeMismatchError) as caught:
+        Graph([steps, y], [TimeDistributed(inner, name="each")(steps), dense(y)])
+    assert str(caught.value) == dedent("""\
+        Dense 'dense' is shared, and its calls need weights of different shapes.
+          where:    each; dense
+          received: (batch, 2, 4) float32; (batch, 3) float32
+          expected: inputs of one width at each call
+          fix:      use a Dense of its own for each, or bring the inputs to one width""")
+
+
 def test_statistics_move_with_each_call():  # oracle: the moving mean by hand
     x, norm = Input((4,)), BatchNormalization(momentum=0.5, center=False, scale=False, name="norm")
     first, second = Graph(x, norm(x), name="first"), Graph(x, norm(x * 3.0), name="second")
@@ -147,6 +161,13 @@ def test_parts_keep_the_place(name, tmp_path):  # oracle: the whole graph
     assert again.places == part.places
     np.testing.assert_array_equal(again.apply(same, x), part.apply(variables, x))
     assert Graph.from_json(again.to_json()).to_json() == again.to_json()
+
+
+def test_a_text_with_places_that_do_not_fit():  # oracle: the message
+    document = json.loads(coder().to_json())
+    document["layers"][-1]["graph"]["places"].append([["decoder", "end"], ["encoder", "dense"]])
+    with pytest.raises(GraphError, match="is shared, and its calls need weights of different shapes"):
+        Graph.from_json(json.dumps(document))
 
 
 @pytest.mark.parametrize("name", ["encoder/dense", "decoder/dense", "decoder"])

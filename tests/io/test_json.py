@@ -258,6 +258,17 @@ def nested_doubling(depth=60):
     return json.dumps(document)
 
 
+def wrapped_doubling(depth=60):
+    """The same by layers around graphs."""
+    entries = [{"function": {"$": "function", "name": "add"}, "name": "add", "default_name": "add"}]
+    for _ in range(depth):
+        held = {"$": "layer", "at": len(entries) - 1}
+        entries += [{"class": "TimeDistributed", "config": {"layer": held, "name": name}} for name in "ab"]
+        chain = [len(entries) - 2, len(entries) - 1]
+        entries.append({"graph": {"class": "Sequential", "name": None, "names": [], "chain": chain}})
+    return json.dumps({"format": "jaxgraphs", "version": 1, "layers": entries})
+
+
 GRAPH = -1
 HOSTILE = {
     "not JSON": lambda: "{",
@@ -282,6 +293,9 @@ HOSTILE = {
     ),
     "a negative reference": lambda: changed(lambda e: e[GRAPH]["graph"].update(outputs={"$": "tensor", "at": [-1, 0]})),
     "an endless walk": nested_doubling,
+    "an endless walk through wrappers": wrapped_doubling,
+    "a place that is none": lambda: changed(lambda e: e[GRAPH]["graph"].update(places=[[["dense"], []]])),
+    "places that are none": lambda: changed(lambda e: e[GRAPH]["graph"].update(places=[["dense", 1]])),
     "a size without end": lambda: changed(lambda e: e[0]["config"].update(units=10**12)),
     "an input without end": lambda: changed(lambda e: e[GRAPH]["graph"]["nodes"][0].update(shape=[1, 10**18])),
     "an unknown class": lambda: changed(lambda e: e[0].update({"class": "os.system"})),
