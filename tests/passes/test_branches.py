@@ -53,12 +53,22 @@ def with_gradients(graph, variables, x):
     return jax.jit(jax.value_and_grad(total))(variables)
 
 
-@pytest.mark.parametrize("make", [question_answering, siamese, pytest.param(mixed, marks=pytest.mark.slow)])
+def shared_across_graphs():
+    lstm, x, other = layers.LSTM(3), jg.Input((6, 4)), jg.Input((6, 4))
+    inner = jg.Graph(x, layers.add([lstm(x), layers.LSTM(3)(x)]))
+    read = [inner(x), lstm(other), layers.LSTM(3)(other)]
+    return jg.Graph([x, other], layers.Dense(2)(layers.concatenate(read))), [floats(4, 6, 4), floats(4, 6, 4, seed=1)]
+
+
+GRAPHS = [question_answering, siamese, shared_across_graphs, pytest.param(mixed, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("make", GRAPHS)
 def test_placed_graphs_compute_the_same(make):  # oracle: the graph on one device, and its gradients
     graph, x = make()
     variables = graph.init(jax.random.key(0))
     placed = RecurrentBranches().rewrite(GateTables().rewrite(graph, SPREAD).graph, SPREAD)
-    assert len(placed.notes) == 1
+    assert len(placed.notes) == (2 if make is shared_across_graphs else 1)
     assert "SideBySide" in [layer.kind for layer in placed.graph.layers]
     for a, b in zip(*(jax.tree.leaves(with_gradients(g, variables, x)) for g in (placed.graph, graph)), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)

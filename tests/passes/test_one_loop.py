@@ -58,7 +58,17 @@ def nested():
     return graph, [floats(4, 6, 4), floats(4, 6, 4, seed=1)]
 
 
-GRAPHS = [question_answering, siamese, mixed, unlike_lengths, gated, bidirectional, nested]
+def shared_across_graphs():
+    """An LSTM and a Bidirectional that a nested graph and its caller share, each beside one that they do not."""
+    lstm, both = layers.LSTM(3, name="lstm"), layers.Bidirectional(layers.GRU(2), name="both")
+    x = jg.Input((6, 4))
+    inner = jg.Graph(x, layers.concatenate([lstm(x), layers.LSTM(3)(x), both(x)]), name="inner")
+    a, b = jg.Input((6, 4)), jg.Input((5, 4))
+    read = [inner(a), lstm(b), layers.LSTM(3)(b), both(b)]
+    return jg.Graph([a, b], layers.Dense(1)(layers.concatenate(read))), [floats(4, 6, 4), floats(4, 5, 4, seed=1)]
+
+
+GRAPHS = [shared_across_graphs, question_answering, siamese, mixed, unlike_lengths, gated, bidirectional, nested]
 
 
 @pytest.mark.parametrize("make", GRAPHS)
