@@ -16,6 +16,7 @@ from jaxgraphs.passes.folding import FoldedNormalization
 from jaxgraphs.passes.gate_tables import GateTables
 from jaxgraphs.passes.idle import IdleCalls
 from jaxgraphs.passes.kernel_gradients import KernelGradients
+from jaxgraphs.passes.lstm_loops import LSTMLoops
 from jaxgraphs.passes.merging import Merging
 from jaxgraphs.passes.one_loop import OneLoopPass
 from jaxgraphs.passes.pointwise import PointwiseConvolution
@@ -31,6 +32,7 @@ PASSES: tuple[Pass, ...] = (
     FoldedNormalization(),
     GateTables(),
     RecomputedGates(),
+    LSTMLoops(),
     OneLoopPass(),
     RecurrentBranches(),
     PointwiseConvolution(),
