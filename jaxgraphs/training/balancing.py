@@ -14,6 +14,7 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.symbolic.node import Node
 from jaxgraphs.training import losses as loss_functions
 from jaxgraphs.training.losses.named import Crossentropy
+from jaxgraphs.training.metrics.metric import zeros
 
 Array = jax.Array
 Carried = Mapping[str, Any]
@@ -97,7 +98,7 @@ class Uncertainty:
         return tuple(self.factors)
 
     def init(self) -> Carried:
-        return {"log_variance": {name: jnp.zeros((), jnp.float32) for name in self.factors}}
+        return {"log_variance": {name: zeros() for name in self.factors}}
 
     def weights(self, carried: Carried) -> dict[str, Array]:
         return {name: factor * jnp.exp(-carried["log_variance"][name]) for name, factor in self.factors.items()}
@@ -109,7 +110,7 @@ class Uncertainty:
         return carried
 
     def gradients(self, carried: Carried, losses: Mapping[str, Array]) -> Carried:
-        weights, zero = self.weights(carried), jnp.zeros((), jnp.float32)
+        weights, zero = self.weights(carried), zeros()
         found = {name: 0.5 - weights[name] * losses[name] if name in losses else zero for name in self.factors}
         return {"log_variance": found}
 
@@ -147,14 +148,14 @@ class GradNorm:
     def init(self) -> Carried:
         # Arrays of their own: a step is given the memory of each.
         kept = ("log_weight", "first_loss", "mean", "square")
-        zeros = {each: {name: jnp.zeros((), jnp.float32) for name in self.names} for each in kept}
-        return {**zeros, "count": jnp.zeros((), jnp.float32)}
+        sums = {each: {name: zeros() for name in self.names} for each in kept}
+        return {**sums, "count": zeros()}
 
     def weights(self, carried: Carried) -> dict[str, Array]:
         return {name: jnp.exp(carried["log_weight"][name]) for name in self.names}
 
     def offset(self, carried: Carried, present: Sequence[str]) -> Array:
-        return jnp.zeros((), jnp.float32)
+        return zeros()
 
     def learned(self, carried: Carried) -> Carried:
         return {}

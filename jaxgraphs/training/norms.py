@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxgraphs.training.batch import Batch, combine
 from jaxgraphs.training.gradient import forward
+from jaxgraphs.training.metrics.metric import zeros
 from jaxgraphs.training.objective import Objective
 
 Array = jax.Array
@@ -36,4 +36,4 @@ def gradient_norms(
         return objective.unweighted(parts)
 
     gradients = jax.jacrev(losses_of)(learned[layer])
-    return {name: optax.tree.norm(tree).astype(jnp.float32) for name, tree in gradients.items()}
+    return {name: optax.tree.norm(tree).astype(zeros().dtype) for name, tree in gradients.items()}

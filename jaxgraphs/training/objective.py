@@ -20,6 +20,7 @@ from jaxgraphs.training import losses as loss_functions
 from jaxgraphs.training import metrics as metric_functions
 from jaxgraphs.training.balancing import Balance, balance
 from jaxgraphs.training.by_output import by_output
+from jaxgraphs.training.metrics.metric import zeros
 from jaxgraphs.training.regularization import penalty
 
 Array = jax.Array
@@ -102,7 +103,7 @@ class Objective:
 
     def unweighted(self, parts: Mapping[str, Array]) -> dict[str, Array]:
         """The losses before weighting by output name, of the outputs that have a target in the batch."""
-        return {name: parts[f"{name}_loss"].astype(jnp.float32) for name in self.names if f"{name}_loss" in parts}
+        return {name: parts[f"{name}_loss"].astype(zeros().dtype) for name in self.names if f"{name}_loss" in parts}
 
     def _weights(self, carried: Any) -> list[Any]:
         if self.balance is None:
@@ -119,8 +120,7 @@ class Objective:
 
     def empty(self) -> dict[str, Any]:
         """The running sums of an epoch before its first batch."""
-        zero = jnp.zeros((), jnp.float32)
-        means = dict.fromkeys(self.loss_names, (zero, zero))
+        means = dict.fromkeys(self.loss_names, (zeros(), zeros()))
         kept = {name: metric.empty() for _, name, metric, _ in self.each_metric()}
         return {"losses": means, "metrics": kept}
 
@@ -137,7 +137,7 @@ class Objective:
         count = targets.count()
         values = {"loss": total, **parts}
         means = {
-            name: (old[0] + values[name].astype(jnp.float32) * count, old[1] + count) if name in values else old
+            name: (old[0] + values[name].astype(count.dtype) * count, old[1] + count) if name in values else old
             for name, old in sums["losses"].items()
         }
         predictions, kept = self.predictions(outputs), dict(sums["metrics"])
@@ -197,9 +197,9 @@ class Targets:
     def count(self) -> Array:
         """How many examples the batch has."""
         if self.present is not None:
-            return jnp.sum(self.present.astype(jnp.float32))
+            return jnp.sum(self.present.astype(zeros().dtype))
         sizes = [value.shape[0] for value in self.values if value is not None]
-        return jnp.asarray(float(sizes[0]) if sizes else 0.0, jnp.float32)
+        return jnp.asarray(float(sizes[0]) if sizes else 0.0, zeros().dtype)
 
     def metric_weights(self, index: int, mask: Any, is_weighted: bool) -> Array | None:
         """What multiplies each value in a metric: the mask, the rows present, the sample weights where they count."""
@@ -211,7 +211,7 @@ class Targets:
         if not factors:
             return None
         rank = max(factor.ndim for factor in factors)
-        wide = [factor.reshape(factor.shape + (1,) * (rank - factor.ndim)).astype(jnp.float32) for factor in factors]
+        wide = [factor.reshape(factor.shape + (1,) * (rank - factor.ndim)).astype(zeros().dtype) for factor in factors]
         product = wide[0]
         for factor in wide[1:]:
             product = product * factor

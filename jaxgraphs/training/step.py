@@ -135,7 +135,10 @@ def _with_slopes(
     if objective.balance is None:
         return gradients
     slopes = objective.balance.gradients(model_state[COLLECTION], objective.unweighted(parts))
-    return {**gradients, _WEIGHTS: slopes if scale is None else jax.tree.map(lambda slope: slope * scale, slopes)}
+    return {
+        **gradients,
+        _WEIGHTS: slopes if scale is None else jax.tree.map(lambda slope: slope * scale.astype(slope.dtype), slopes),
+    }
 
 
 def make_one_step(step: Callable[..., Any], empty: Callable[[], PyTree]) -> Callable[..., Any]:

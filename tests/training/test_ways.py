@@ -196,11 +196,35 @@ def test_wrapped_layers_follow():  # oracle: the dtypes asked for
 
 
 def test_float64(enable_x64):  # oracle: one device, to the last digits but three
-    (losses, plain), (_, spread) = steps(precision="float64"), steps(precision="float64", **WAYS["data parallel"]())
+    losses, plain = steps(precision="float64")
+    others, spread = steps(precision="float64", **WAYS["fully sharded"]())
+    for one, other in zip(others, losses, strict=True):
+        assert {name: value.dtype for name, value in one.items()} == dict.fromkeys(other, np.dtype("float64"))
+        np.testing.assert_allclose(list(one.values()), list(other.values()), rtol=1e-12)
     assert {leaf.dtype for leaf in jax.tree.leaves(plain.variables)} == {np.dtype("float64")}
     for one, other in zip(jax.tree.leaves(spread.variables), jax.tree.leaves(plain.variables), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
     assert np.isfinite(losses[-1]["loss"])
+
+
+@pytest.mark.parametrize("way", ["uncertainty", "gradnorm"])
+def test_balanced_losses_in_float64(enable_x64, way):  # oracle: one device; the losses before weighting by hand
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(8, 4)), rng.normal(size=(8, 2))
+    targets = {"age": a[:, :1], "gender": b[:, :1] ** 2}
+    logs = []
+    for options in ({}, WAYS["data parallel"]()):
+        trainer = jg.Trainer(two_outputs(), "adam", ["mse", "mse"], way, precision="float64", **options)
+        state = trainer.init(jax.random.key(0))
+        outputs = trainer.predict(state, [a, b])
+        for _ in range(4):
+            state, found = trainer.train_step(state, ([a, b], targets))
+            logs.append(jax.device_get(found))
+            if len(logs) == 1:
+                expected = np.mean((outputs[0] - targets["age"]) ** 2)
+                np.testing.assert_allclose(found["age_loss"], expected, rtol=1e-13)
+    for one, other in zip(logs[4:], logs[:4], strict=True):
+        np.testing.assert_allclose(list(one.values()), list(other.values()), rtol=1e-12)
 
 
 @pytest.fixture
