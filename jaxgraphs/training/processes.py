@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import dataclasses
 import os
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -45,13 +46,15 @@ def initialize(
     Args:
         coordinator: "host:port" of process 0, reachable from all.
         processes: how many there are; `process`: the number of this one, from 0.
-        timeout: seconds to wait for the others at the start.
+        timeout: seconds to wait for the others at the start; then JAX itself ends this process.
         silence: seconds after which a process that does not answer counts as lost, and the others end.
-    Raises: GraphError when an argument is missing or does not fit, or the others do not come.
+    Raises: GraphError when an argument is missing or does not fit, or what is to be found is not.
 
     Example: ``jg.sharding.initialize("10.0.0.1:9876", processes=4, process=2)``
     """
     _check(coordinator, processes, process)
+    if coordinator is not None and process == 0:
+        _check_port(coordinator)
     try:
         jax.distributed.initialize(
             coordinator,
@@ -61,7 +64,7 @@ def initialize(
             heartbeat_timeout_seconds=silence,
             shutdown_timeout_seconds=silence,
         )
-    except (ValueError, RuntimeError) as error:
+    except Exception as error:  # What looks for a cluster raises what its client does.
         raise _not_joined(coordinator, processes, process, error) from error
 
 
@@ -79,8 +82,24 @@ def _check(coordinator: str | None, processes: int | None, process: int | None) 
         )
 
 
+def _check_port(coordinator: str) -> None:
+    """Where something else listens already JAX would end the process without a word."""
+    port = int(coordinator.rpartition(":")[2])
+    is_both = socket.has_dualstack_ipv6()
+    try:
+        socket.create_server(
+            ("", port), family=socket.AF_INET6 if is_both else socket.AF_INET, dualstack_ipv6=is_both
+        ).close()
+    except OSError as error:
+        raise GraphValueError(
+            "Process 0 cannot listen on the coordinator's port.",
+            received=f"{coordinator}: {error.strerror}",
+            fix="another port, the same for all processes",
+        ) from error
+
+
 def _not_joined(coordinator: str | None, processes: int | None, process: int | None, error: Exception) -> GraphError:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = _words_of(error)
     if "before any JAX" in text or "only be called once" in text:
         return GraphError(
             "This process can no longer join others.",
@@ -93,6 +112,14 @@ def _not_joined(coordinator: str | None, processes: int | None, process: int | N
         expected="the address of process 0, how many there are, and which one this is; or SLURM, Open MPI, Kubernetes",
         fix='coordinator="10.0.0.1:9876", processes=4, process=2, with each number from 0 given to one process',
     )
+
+
+def _words_of(error: Exception) -> str:
+    """What an error says; of those that the runtime raises the first line alone, as the rest is its own trace."""
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        return str(error).splitlines()[0]
+    says_it = isinstance(error, (ValueError, RuntimeError)) and str(error)
+    return str(error) if says_it else f"{type(error).__name__}: {error}"
 
 
 def is_first() -> bool:

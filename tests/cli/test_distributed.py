@@ -1,13 +1,15 @@
 """``jaxgraphs train --distributed``: the numbers of one process, and the end of those whose peers are gone."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from tests.training.several import ROOT, environment, free_port, started
+from tests.training.several import MPIRUN, ROOT, environment, free_port, started
 
 JOB = ["-m", "jaxgraphs", "train", "--size", "64", "--json"]
 
@@ -31,6 +33,31 @@ def test_two_processes_train_as_one(tmp_path):  # oracle: one process, and who p
     }
     assert "accuracy" not in both[1][1]
     assert saved.exists()
+
+
+def in_a_job(index):
+    """The environment of one of two tasks of a job under SLURM, which gives the job a number and JAX a port by it."""
+    own = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    return environment(1, **own, SLURM_PROCID=str(index), SLURM_LOCALID=str(index))
+
+
+@pytest.mark.slow
+def test_under_slurm_nothing_is_said(tmp_path):  # oracle: one result of two processes
+    words = [*JOB, "--distributed", "--epochs", "1"]
+    ends = started([words] * 2, [in_a_job(index) for index in range(2)])
+    assert [code for code, _ in ends] == [0, 0], ends
+    assert json.loads(ends[0][1].splitlines()[-1])["epochs"] == 1
+    assert '"accuracy"' not in ends[1][1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("mpirun") is None, reason="Open MPI is not there")
+def test_under_open_mpi_nothing_is_said():  # oracle: one result of two processes that mpirun started
+    command = [*MPIRUN, sys.executable, *JOB, "--distributed", "--epochs", "1"]
+    done = subprocess.run(command, cwd=ROOT, env=environment(1), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [result["epochs"] for result in results] == [1]
 
 
 @pytest.mark.slow

@@ -2,6 +2,10 @@
 
 import functools
 import json
+import shutil
+import socket
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -12,7 +16,7 @@ from jaxgraphs.io.archive import load
 from jaxgraphs.training.checkpointing.store import Store
 from jaxgraphs.training.processes import Share
 from tests.training.runs import classifier, rows, trainer_of, watchers
-from tests.training.several import environment, free_port, started, trained
+from tests.training.several import MPIRUN, ROOT, environment, free_port, left_by, started, trained
 
 X, Y = rows(22)
 FIT = {"epochs": 3, "verbose": 0, "validation_data": (X[:7], Y[:7])}
@@ -124,7 +128,7 @@ def test_one_that_is_terminated_lets_all_save(tmp_path):  # oracle: the status, 
     assert_all_as_alone(trained(tmp_path, 2, resume=saved), alone())
 
 
-SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_NTASKS": "2"}
+SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "127.0.0.1,node[002-004]", "SLURM_NTASKS": "2"}
 MPI = {"OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://127.0.0.1:34911", "OMPI_COMM_WORLD_SIZE": "2"}
 
 
@@ -146,6 +150,90 @@ def test_found_by_itself(tmp_path, cluster):  # oracle: one process; the variabl
     assert_as_alone(json.loads((tmp_path / "run.1.json").read_text()), alone())
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("mpirun") is None, reason="Open MPI is not there")
+def test_open_mpi_starts_them(tmp_path):  # oracle: one process; mpirun itself, and nothing said about addresses
+    task = json.dumps({"out": str(tmp_path / "run")})
+    command = [*MPIRUN, sys.executable, "-m", "tests.training.worker", task]
+    done = subprocess.run(command, cwd=ROOT, env=environment(1), capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    for index in range(2):
+        assert_as_alone(left_by(tmp_path, index), alone())
+
+
+KUBERNETES = """\
+from types import SimpleNamespace as Thing
+from jax._src.clusters.k8s_cluster import K8sCluster
+
+def incluster(): K8sCluster._namespace = classmethod(lambda cls: "default")
+labels = {"job-name": "train"}
+owner = Thing(controller=True, kind="Job")
+pod = Thing(metadata=Thing(name="train-0", labels=labels, owner_references=[owner]), spec=Thing(subdomain="pods"))
+job = Thing(metadata=Thing(name="train", labels=%s), spec=Thing(parallelism=2))
+def pods(namespace, field_selector): return Thing(items=[pod] if field_selector.startswith("status.podIP=127.") else [])
+def core(): return Thing(list_namespaced_pod=pods)
+def batch(): return Thing(read_namespaced_job=lambda name, namespace: job)
+config = Thing(load_incluster_config=incluster)
+client = Thing(CoreV1Api=core, BatchV1Api=batch, exceptions=Thing(ApiException=LookupError))
+"""
+"""In the place of Kubernetes' client: one pod of one Job, which is all that JAX asks about."""
+
+
+def in_a_pod(directory, index, labels="{}"):
+    """The environment of one pod of an indexed Job, of which `directory` holds the client."""
+    (directory / "kubernetes.py").write_text(KUBERNETES % labels)
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOSTNAME": "localhost", "JOB_COMPLETION_INDEX": str(index)}
+    return environment(1, PYTHONPATH=str(directory), **pod)
+
+
+@pytest.mark.slow
+def test_pods_find_their_number_by_themselves(tmp_path):  # oracle: one process; JAX's own reading of an indexed Job
+    task = json.dumps({"out": str(tmp_path / "run"), "coordinator": f"127.0.0.1:{free_port()}"})
+    environments = [in_a_pod(tmp_path, index) for index in range(2)]
+    ends = started([["-m", "tests.training.worker", task]] * 2, environments)
+    assert [code for code, _ in ends] == [0, 0], ends
+    for index in range(2):
+        assert_as_alone(left_by(tmp_path, index), alone())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("labels", "host"), [("{}", "train-0.pods"), ("{'jobset.sigs.k8s.io/jobset-name': 'set'}", "train-0.set")]
+)
+def test_pods_look_for_the_first_of_them(tmp_path, labels, host):  # oracle: Kubernetes' names of an indexed Job's pods
+    code = (
+        "import socket, jaxgraphs as jg\n"
+        "socket.gethostbyname = lambda name: print('looks for', name, flush=True) or '127.0.0.1'\n"
+        "try: jg.sharding.initialize(timeout=1)\n"
+        "except jg.GraphError as error: print(error)"
+    )
+    ((_, text),) = started([["-c", code]], [in_a_pod(tmp_path, 1, labels)])
+    assert f"looks for {host}" in text
+
+
+def test_what_a_cluster_says_is_passed_on(
+    monkeypatch,
+):  # oracle: JAX's advice, to its last line, and any client's error
+    advice = "Pods within a job need a headless service.\nAdd the following:\nkind: Service"
+    for error, last in (
+        (RuntimeError(advice), "kind: Service"),
+        (LookupError("no account"), "LookupError: no account"),
+    ):
+        monkeypatch.setattr(jax.distributed, "initialize", lambda *args, error=error, **options: refuse(error))
+        with pytest.raises(jg.GraphError, match="did not find the others") as caught:
+            jg.sharding.initialize()
+        assert caught.value.received is not None
+        assert caught.value.received.endswith(last)
+
+
+def test_a_port_that_is_taken():  # oracle: the message; JAX would end the process without one
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        with pytest.raises(jg.GraphError, match="Process 0 cannot listen on the coordinator's port") as caught:
+            jg.sharding.initialize(address, 2, 0)
+    assert address in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -158,14 +246,15 @@ def test_found_by_itself(tmp_path, cluster):  # oracle: one process; the variabl
     ],
 )
 def test_errors_of_joining(arguments, text, monkeypatch):  # oracle: the message
-    monkeypatch.setattr(jax.distributed, "initialize", refuse)
+    error = ValueError("coordinator_address should be defined.")
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *args, **options: refuse(error))
     with pytest.raises(jg.GraphError) as caught:
         jg.sharding.initialize(*arguments)
     assert str(caught.value).startswith(text)
 
 
-def refuse(*args, **options):
-    raise ValueError("coordinator_address should be defined.")
+def refuse(error):
+    raise error
 
 
 def test_shares_make_up_a_batch():  # oracle: all rows, each once
