@@ -12,6 +12,9 @@ from typing import Any
 PREEMPTED = 75
 """The exit status after SIGTERM in a run that saves checkpoints: `EX_TEMPFAIL`, start me again."""
 
+INTERRUPTED = "interrupted"
+"""Why a run stopped that Ctrl-C ended, in its history."""
+
 
 @dataclasses.dataclass
 class Signals:

@@ -16,7 +16,7 @@ from jaxgraphs.training.callbacks.base import Callback, Run, Stop, dispatch
 from jaxgraphs.training.checkpointing.session import Halted, Session
 from jaxgraphs.training.checkpointing.snapshot import Snapshot, memories_of, remember
 from jaxgraphs.training.history import History
-from jaxgraphs.training.interrupt import PREEMPTED, signals_held
+from jaxgraphs.training.interrupt import INTERRUPTED, PREEMPTED, signals_held
 from jaxgraphs.training.processes import peers_watched
 from jaxgraphs.training.step import Batch, TrainState
 
@@ -142,7 +142,7 @@ class Loop:
             is_interrupted = self._until_interrupted()
             self._save(is_last=True)
             self._end_together()
-            self.stop = Stop("interrupted") if is_interrupted else self.stop
+            self.stop = Stop(INTERRUPTED) if is_interrupted else self.stop
         except Halted as halted:
             self.stop = Stop(str(halted))
 

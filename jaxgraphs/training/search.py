@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError, did_you_mean
 from jaxgraphs.training.callbacks.base import Action, Callback, Run, Stop
+from jaxgraphs.training.interrupt import INTERRUPTED
 
 _RUN = "jaxgraphs_run"
 
@@ -22,14 +24,17 @@ class Reporting(Callback):
     Args:
         trial: Optuna's.
         monitor: a name in the logs.
+        reported: what was told so far, by epoch.
     """
 
     trial: Any
     monitor: str
-    value: float | None = None
+    reported: dict[int, float] = dataclasses.field(default_factory=dict)
 
     def on_epoch_end(self, run: Run) -> Action | None:
-        """Reports the epoch's value."""
+        """Reports the epoch's value; an epoch without validation has none."""
+        if self.monitor not in run.logs and self._will_come(run):
+            return None
         if self.monitor not in run.logs:
             raise GraphValueError(
                 "A search watches a name that is not in the logs.",
@@ -37,9 +42,36 @@ class Reporting(Callback):
                 expected=did_you_mean(self.monitor, list(run.logs)),
                 fix="val_ names need validation_data or validation_split",
             )
-        self.value = float(run.logs[self.monitor])
-        self.trial.report(self.value, run.epoch)
+        self._report(run.epoch, float(run.logs[self.monitor]))
         return Stop("pruned") if self.trial.should_prune() else None
+
+    @property
+    def last(self) -> float:
+        """What was told last.
+
+        Raises: GraphValueError when no epoch had a value.
+        """
+        if not self.reported:
+            fix = "more epochs, or a smaller validation_freq"
+            raise GraphValueError(f"No epoch of the search had a {self.monitor!r}.", fix=fix)
+        return list(self.reported.values())[-1]
+
+    def memory(self) -> dict[str, Any]:
+        """What was told of the epochs so far."""
+        return {"epochs": list(self.reported), "values": list(self.reported.values())}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Tells the trial, which is another one now, of the epochs before the checkpoint."""
+        for epoch, value in zip(memory["epochs"], memory["values"], strict=True):
+            self._report(int(epoch), float(value))
+
+    def _report(self, epoch: int, value: float) -> None:
+        self.reported[epoch] = value
+        self.trial.report(value, epoch)
+
+    def _will_come(self, run: Run) -> bool:
+        name = self.monitor.removeprefix("val_")
+        return run.validation is not None and name != self.monitor and name in run.logs
 
 
 def search(
@@ -57,6 +89,9 @@ def search(
     **fit: Any,
 ) -> Any:
     """Searches with Optuna for the Trainer that does best.
+
+    Each trial is drawn by the seed and by how many ended before it, so that a search that was cut off comes to the same
+    trials as one that was not. Ctrl-C ends the search, and the trial under way goes on at the next call.
 
     Args:
         build: an Optuna trial -> a Trainer, for example
@@ -79,7 +114,7 @@ def search(
         study_name="search",
         direction="minimize" if mode == "min" else "maximize",
         storage=_storage(optuna, directory),
-        sampler=sampler or optuna.samplers.TPESampler(seed=seed),
+        sampler=sampler,
         pruner=pruner or optuna.pruners.MedianPruner(),
         load_if_exists=True,
     )
@@ -89,10 +124,10 @@ def search(
         trial.set_user_attr(_RUN, trial.user_attrs.get(_RUN, trial.number))
         return _train(optuna, build(trial), trial, x, y, monitor, directory, seed, fit)
 
-    ended = sum(
-        trial.state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED) for trial in study.trials
-    )
-    study.optimize(objective, n_trials=max(trials - ended, 0))
+    for number in range(_ended(optuna, study), trials):
+        if sampler is None:
+            study.sampler = optuna.samplers.TPESampler(seed=_seed(seed, number))
+        study.optimize(objective, n_trials=1)
     return study
 
 
@@ -103,9 +138,21 @@ def _train(
     resume = {} if directory is None else {"resume": Path(directory) / f"trial-{trial.user_attrs[_RUN]}"}
     options = {"verbose": 0} | fit | resume | {"callbacks": [*fit.get("callbacks", ()), reporting]}
     _, history = trainer.fit(trainer.init(jax.random.key(seed)), x, y, **options)
+    if history.stopped == INTERRUPTED:
+        raise KeyboardInterrupt
     if history.stopped == "pruned":
         raise optuna.TrialPruned
-    return history.history[monitor][-1]
+    return reporting.last
+
+
+def _ended(optuna: Any, study: Any) -> int:
+    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return len(study.get_trials(deepcopy=False, states=states))
+
+
+def _seed(seed: int, number: int) -> int:
+    """Of the sampler of one trial."""
+    return int(np.random.SeedSequence([seed % 2**32, number]).generate_state(1)[0])
 
 
 def _take_up(optuna: Any, study: Any) -> None:

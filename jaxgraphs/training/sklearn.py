@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from jaxgraphs.errors import GraphTypeError, GraphValueError, did_you_mean
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.training.history import History
+from jaxgraphs.training.interrupt import INTERRUPTED
 from jaxgraphs.training.trainer import Trainer
 
 __all__ = ["Classifier", "Regressor"]
@@ -111,6 +112,9 @@ class _Estimator(BaseEstimator):
             sample_weight=weights,
             verbose=self.verbose,
         )
+        if history.stopped == INTERRUPTED:
+            # Ctrl-C ends a search, and not one of its fits alone.
+            raise KeyboardInterrupt
         self.variables_ = jax.device_get(state.variables)
         self.history_: History = history
         self.n_iter_ = self.epochs

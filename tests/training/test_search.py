@@ -1,5 +1,7 @@
 """A search against Optuna's own record, and taken up again after it was cut off."""
 
+import signal
+
 import jax
 import pytest
 
@@ -7,6 +9,7 @@ import jaxgraphs as jg
 from jaxgraphs import layers
 from jaxgraphs.training.search import search
 from tests.training.runs import rows, trainer_of
+from tests.training.several import environment, started
 
 optuna = pytest.importorskip("optuna")
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -39,14 +42,66 @@ class Cut(jg.callbacks.Callback):
             raise SystemExit(1)
 
 
-def test_a_search_goes_on(tmp_path):  # oracle: the params of the trial that was cut off, and its first epoch kept
+def test_a_search_goes_on(tmp_path):  # oracle: the params and the first epoch of the trial that was cut off
     with pytest.raises(SystemExit):
         search(build, X, Y, trials=1, directory=tmp_path, callbacks=[Cut()], **FIT)
     study = search(build, X, Y, trials=1, directory=tmp_path, **FIT)
     first, second = study.trials
     assert first.params == second.params
     assert second.state == optuna.trial.TrialState.COMPLETE
-    assert list(second.intermediate_values) == [1]
+    assert list(second.intermediate_values) == [0, 1]
+    assert second.intermediate_values[0] == first.intermediate_values[0]
+
+
+def told(study):
+    """What trials that ended were, did and told."""
+    ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    return [(trial.params, trial.state, trial.intermediate_values) for trial in study.get_trials(states=ended)]
+
+
+PRUNED = {"epochs": 4, "batch_size": 10, "validation_data": (X[:8], Y[:8]), "seed": 4}
+KILLED = """\
+import os, sys
+from tests.training.test_search import PRUNED, X, Y, build, jg, optuna
+def dies(run):
+    if (run.epoch, len(os.listdir(sys.argv[1]))) == (2, 6): os.kill(os.getpid(), 9)
+ends = [jg.callbacks.LambdaCallback(on_epoch_begin=dies)]
+pruner = optuna.pruners.MedianPruner(n_startup_trials=1)
+jg.search(build, X, Y, trials=6, directory=sys.argv[1], pruner=pruner, callbacks=ends, **PRUNED)
+"""
+"""A search that kills its process in the third epoch of the fifth trial: the journal and five folders are there."""
+
+
+@pytest.mark.slow
+def test_a_killed_search_comes_to_the_same_trials(tmp_path):  # oracle: the search that nothing ended
+    ((code, text),) = started([["-c", KILLED, str(tmp_path)]], [environment(1)])
+    assert code == -9, text
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=1)
+    resumed = search(
+        build, X, Y, trials=6, directory=tmp_path, pruner=pruner, callbacks=[jg.callbacks.Callback()], **PRUNED
+    )
+    whole = search(build, X, Y, trials=6, pruner=pruner, **PRUNED)
+    assert len(resumed.trials) == 7
+    assert told(resumed) == told(whole)
+    assert [trial.state.name for trial in whole.trials] == ["COMPLETE", *["PRUNED"] * 3, *["COMPLETE"] * 2]
+    assert len({trial.params["rate"] for trial in whole.trials}) == 6
+
+
+def test_ctrl_c_ends_a_search_and_not_a_trial(tmp_path):  # oracle: KeyboardInterrupt, and the trial at the next call
+    press = jg.callbacks.LambdaCallback(on_batch_end=lambda run: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        search(build, X, Y, trials=2, directory=tmp_path, callbacks=[press], **FIT)
+    study = search(build, X, Y, trials=1, directory=tmp_path, callbacks=[jg.callbacks.Callback()], **FIT)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
+    assert study.trials[0].params == study.trials[1].params
+
+
+def test_epochs_without_validation_tell_nothing():  # oracle: every second epoch; and the message
+    study = search(build, X, Y, trials=1, validation_freq=2, **FIT | {"epochs": 5})
+    assert list(study.trials[0].intermediate_values) == [1, 3]
+    assert study.trials[0].value == study.trials[0].intermediate_values[3]
+    with pytest.raises(jg.GraphError, match="No epoch of the search had a 'val_loss'"):
+        search(build, X, Y, trials=1, validation_freq=3, **FIT)
 
 
 class Always(optuna.pruners.BasePruner):
