@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import socket
 import sys
@@ -41,7 +42,8 @@ def initialize(
     """Joins this process to the others of one run; before JAX computes anything, and once.
 
     After it `jax.devices()`, and so `make_mesh()`, has the devices of all processes. Under SLURM, Open MPI and
-    Kubernetes (with its client package) each argument is found where it is left out. On CPUs processes talk by Gloo.
+    Kubernetes (with its client package; Open MPI from 5 with mpi4py) each argument is found where it is left out. On
+    CPUs processes talk by Gloo.
 
     Args:
         coordinator: "host:port" of process 0, reachable from all.
@@ -60,6 +62,7 @@ def initialize(
             coordinator,
             processes,
             process,
+            cluster_detection_method=_means(),
             initialization_timeout=timeout,
             heartbeat_timeout_seconds=silence,
             shutdown_timeout_seconds=silence,
@@ -80,6 +83,12 @@ def _check(coordinator: str | None, processes: int | None, process: int | None) 
             received=f"process {process} of {processes}",
             expected=f"0 to {processes - 1}",
         )
+
+
+def _means() -> str | None:
+    """How JAX is to find the others: Open MPI from 5 no longer says in the environment where its launcher is."""
+    is_silent = "OMPI_COMM_WORLD_SIZE" in os.environ and "OMPI_MCA_orte_hnp_uri" not in os.environ
+    return "mpi4py" if is_silent and importlib.util.find_spec("mpi4py") else None
 
 
 def _check_port(coordinator: str) -> None:
