@@ -105,6 +105,7 @@ class Members:
         batch_size: int = 32,
         shuffle: bool = True,
         sample_weight: Any = None,
+        class_weight: Any = None,
         validation_data: Any = None,
         validation_split: float = 0.0,
     ) -> tuple[TrainState, History]:
@@ -113,7 +114,7 @@ class Members:
         Args: as for `Trainer.fit`; data in memory.
         Returns: the members' states; and name -> (epochs, members) numbers, those of validation as ``val_...``.
         """
-        data, held_out = arrays_of(self.trainer.graph, x, y, sample_weight), None
+        data, held_out = arrays_of(self.trainer.graph, x, y, sample_weight, class_weight), None
         if validation_split:
             data, held_out = split(data, validation_split)
         if validation_data is not None:

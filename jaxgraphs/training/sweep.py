@@ -81,7 +81,7 @@ def sweep(
     """Trains every combination of some hyper-parameters side by side, in one compiled step.
 
     Each run comes out as ``trainer.fit(trainer.init(jax.random.key(seed)), ...)`` with its numbers would. Where the
-    trainer has a mesh, runs are spread over its devices.
+    trainer has a mesh, runs are spread over its devices if their number divides evenly among them.
 
     Args:
         trainer: a Trainer; its optimizer's state must hold the rate where rates are swept, as Keras' optimizers do.
@@ -89,9 +89,10 @@ def sweep(
         learning_rate: rates to try.
         loss_weights: weights to try, each as Trainer takes them: a list in output order, or a dict by output name.
         seed: of the runs' keys.
-        fit: epochs, batch_size, shuffle, sample_weight, validation_data, validation_split, as for `Trainer.fit`.
+        fit: epochs, batch_size, shuffle, sample_weight, class_weight, validation_data, validation_split, as for
+            `Trainer.fit`.
     Returns: a Table with a row for each combination.
-    Raises: GraphError when there is nothing to try, or the optimizer's rate cannot be set.
+    Raises: GraphError when there is nothing to try, the optimizer's rate cannot be set, or losses are balanced already.
 
     >>> import jax.numpy as jnp
     >>> from jaxgraphs.graph.graph import Graph
@@ -107,6 +108,8 @@ def sweep(
     axes = {"learning_rate": learning_rate, "loss_weights": loss_weights, "seed": seed}
     for name, values in axes.items():
         _check(name, values)
+    _check_numbers(learning_rate)
+    _check_balance(trainer, loss_weights)
     given = {name: list(values) for name, values in axes.items() if values is not None}
     combinations = [dict(zip(given, values, strict=True)) for values in itertools.product(*given.values())]
     names = trainer.objective.names
@@ -135,6 +138,23 @@ def _check(name: str, values: Any) -> None:
         )
     if not len(values):
         raise GraphValueError(f"`{name}` of a sweep is empty.", expected="at least one to try")
+
+
+def _check_numbers(rates: Sequence[Any] | None) -> None:
+    for rate in () if rates is None else rates:
+        if np.ndim(rate) or not np.issubdtype(np.asarray(rate).dtype, np.number):
+            raise GraphTypeError(
+                "A learning rate of a sweep is a number.", received=repr(rate), fix="learning_rate=[0.001, 0.01]"
+            )
+
+
+def _check_balance(trainer: Any, weights: Any) -> None:
+    if weights is not None and trainer.objective.balance is not None:
+        raise GraphValueError(
+            "The trainer balances its losses by itself; weights to try would change nothing.",
+            received=f"loss_weights to try, of a trainer of {type(trainer.objective.balance).__name__.lower()}",
+            fix="a Trainer without loss_weights, or a sweep without them",
+        )
 
 
 def _rank(value: Any, descending: bool) -> tuple[bool, Any]:

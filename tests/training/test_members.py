@@ -92,6 +92,19 @@ def test_members_lie_on_a_mesh():  # oracle: the same sweep on one device, and w
     assert kernel.sharding.shard_shape(kernel.shape) == (1, 6, 8)
 
 
+def test_classes_weigh_as_they_do_alone():  # oracle: Trainer.fit
+    options = {"epochs": 1, "batch_size": 8, "class_weight": {0: 2.0, 1: 0.5, 2: 1.0}}
+    table, trainer = sweep(trainer_of(classifier()), X, Y, **options), trainer_of(classifier())
+    state, history = trainer.fit(trainer.init(jax.random.key(0)), X, Y, verbose=0, **options)
+    assert table.rows[0]["loss"] == pytest.approx(history.history["loss"][0], rel=1e-5)
+    assert_same_state(table.state(0), state)
+
+
+def balanced():
+    """A trainer whose losses are weighed as it goes."""
+    return jg.Trainer(two_outputs(), "sgd", ["mse", "mse"], "uncertainty")
+
+
 @pytest.mark.parametrize(
     ("make", "text"),
     [
@@ -100,6 +113,8 @@ def test_members_lie_on_a_mesh():  # oracle: the same sweep on one device, and w
         (lambda: sweep(trainer_of(classifier()), X, Y, seed=[]), "`seed` of a sweep is empty"),
         (lambda: sweep(trainer_of(classifier(), optax.sgd(0.1)), X, Y, learning_rate=[1.0]), "holds no learning rate"),
         (lambda: sweep(trainer_of(classifier(), accumulate=2), X, Y), "trained each as a whole"),
+        (lambda: sweep(trainer_of(classifier()), X, Y, learning_rate=["a"]), "A learning rate of a sweep is a number"),
+        (lambda: sweep(balanced(), X, Y, loss_weights=[[1.0, 1.0]]), "balances its losses by itself"),
     ],
 )
 def test_what_cannot_be_trained_side_by_side(make, text):  # oracle: the message
