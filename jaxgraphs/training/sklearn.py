@@ -16,6 +16,8 @@ from jaxgraphs.errors import GraphTypeError, GraphValueError, did_you_mean
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.training.history import History
 from jaxgraphs.training.interrupt import INTERRUPTED
+from jaxgraphs.training.optimizers.rate import with_learning_rate
+from jaxgraphs.training.step import TrainState
 from jaxgraphs.training.trainer import Trainer
 
 __all__ = ["Classifier", "Regressor"]
@@ -90,21 +92,23 @@ class _Estimator(BaseEstimator):
             )
 
     def _make_trainer(self, graph: Graph) -> Trainer:
-        optimizer = self.optimizer
-        if self.learning_rate is not None:
-            optimizer = {"class_name": optimizer, "config": {"learning_rate": self.learning_rate}}
-        return Trainer(graph, optimizer, self.loss or self._default_loss)
+        return Trainer(graph, self.optimizer, self.loss or self._default_loss)
+
+    def _first_state(self) -> TrainState:
+        state = self.trainer_.init(jax.random.key(_seed(self.random_state)))
+        if self.learning_rate is None:
+            return state
+        return state.replace(opt_state=with_learning_rate(state.opt_state, self.learning_rate))
 
     def _train(self, x: np.ndarray, y: np.ndarray, outputs: int, sample_weight: Any) -> Self:
         options = {name: getattr(self, name) for name in self._options}
         self.graph_ = self.build(x.shape[1:], outputs, **options)
         self.trainer_ = self._make_trainer(self.graph_)
-        state = self.trainer_.init(jax.random.key(_seed(self.random_state)))
         weights = None if sample_weight is None else np.asarray(sample_weight, np.float32)
         if weights is not None and not weights.any():
             raise GraphValueError("Sample weights are all zero: there is nothing to learn from.")
         state, history = self.trainer_.fit(
-            state,
+            self._first_state(),
             x,
             y,
             epochs=self.epochs,
@@ -134,7 +138,7 @@ class Classifier(ClassifierMixin, _Estimator):
             arguments given here, which searches may set as any others. It must be a function of a module to be pickled.
         optimizer, loss: as for Trainer; the loss is the cross-entropy where left out. Names can be pickled, Optax'
             transformations cannot.
-        learning_rate: of an optimizer given by name; its own where left out.
+        learning_rate: of the optimizer, in the place of its own; one of Optax' has to hold it in its state.
         epochs, batch_size, verbose: as for `Trainer.fit`.
         random_state: a seed, a NumPy RandomState, or None.
         options: for `build`.

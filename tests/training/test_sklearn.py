@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import optax
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import RandomizedSearchCV
@@ -41,6 +42,20 @@ def test_a_search_over_what_builds_the_graph():  # oracle: scikit-learn's own se
     assert search.best_params_["units"] in (2, 3)
     assert search.best_estimator_.graph_.layers[0].units == search.best_params_["units"]
     assert search.score(x, y) == np.mean(search.predict(x) == y) > 0.9
+
+
+@pytest.mark.parametrize("optimizer", [jg.optimizers.adam(0.5), {"class_name": "adam", "config": {"beta_1": 0.9}}])
+def test_a_learning_rate_of_any_optimizer(optimizer):  # oracle: the optimizer by its name
+    x, y = separable()
+    options = {"learning_rate": 0.1, "epochs": 2}
+    expected = Classifier(linear_classifier, **options).fit(x, y).predict_proba(x)
+    actual = Classifier(linear_classifier, optimizer=optimizer, **options).fit(x, y).predict_proba(x)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+def test_an_optimizer_that_holds_no_rate():  # oracle: the message
+    with pytest.raises(jg.GraphValueError, match="holds no learning rate to change"):
+        Classifier(linear_classifier, optimizer=optax.adam(0.1), learning_rate=0.2).fit(*separable())
 
 
 def test_a_classifier_survives_pickling_and_cloning():  # oracle: the estimator itself
