@@ -16,7 +16,7 @@ from jaxgraphs import layers
 from jaxgraphs.io.keras.operations import FUNCTIONS as PORTED
 from jaxgraphs.layers.activations import ACTIVATIONS
 from jaxgraphs.layers.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
-from jaxgraphs.layers.regularizers import L1L2
+from jaxgraphs.layers.regularizers import L1L2, OrthogonalRegularizer
 from jaxgraphs.symbolic.node import OPERATORS
 
 # fmt: off
@@ -77,7 +77,9 @@ _LAX = (
 LAYERS: Mapping[str, type] = {cls.__name__: cls for cls in _CLASSES}
 """Class name -> layer of the catalogue."""
 
-PARTS: Mapping[str, type] = {cls.__name__: cls for cls in (L1L2, MaxNorm, MinMaxNorm, NonNeg, UnitNorm)}
+PARTS: Mapping[str, type] = {
+    cls.__name__: cls for cls in (L1L2, MaxNorm, MinMaxNorm, NonNeg, OrthogonalRegularizer, UnitNorm)
+}
 """Class name -> regulariser or constraint."""
 
 

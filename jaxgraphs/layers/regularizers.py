@@ -41,6 +41,41 @@ class L1L2:
         return penalty
 
 
+@dataclasses.dataclass(frozen=True)
+class OrthogonalRegularizer:
+    """factor times the mean of |cos| over all pairs of a matrix' rows, or of its columns.
+
+    Args:
+        factor: 0 or more.
+        mode: "rows" or "columns".
+    Raises: GraphError for a negative factor, another mode, or an array that is no matrix.
+
+    >>> float(OrthogonalRegularizer(0.5)(jnp.array([[1.0, 0.0], [-2.0, 0.0]])))
+    0.5
+    """
+
+    factor: float = 0.01
+    mode: str = "rows"
+
+    def __post_init__(self) -> None:
+        if self.factor < 0 or self.mode not in ("rows", "columns"):
+            raise GraphValueError(
+                "A regulariser has no such arguments.",
+                received=repr(self),
+                expected="a factor of 0 or more, and mode 'rows' or 'columns'",
+            )
+
+    def __call__(self, array: Array) -> Array:
+        """The penalty of one matrix, a scalar."""
+        if array.ndim != 2:
+            raise GraphValueError("OrthogonalRegularizer needs a matrix.", received=str(array.shape))
+        rows = array if self.mode == "rows" else array.T
+        # Keras bounds the squares of lengths from below, so that rows of zeros have a direction.
+        rows = rows * jax.lax.rsqrt(jnp.maximum(jnp.sum(jnp.square(rows), axis=1, keepdims=True), 1e-12))
+        cosines = jnp.abs(rows @ rows.T) * (1 - jnp.eye(rows.shape[0], dtype=rows.dtype))
+        return self.factor * jnp.sum(cosines) / (rows.shape[0] * (rows.shape[0] - 1.0))
+
+
 def l1(l1: float = 0.01) -> L1L2:
     """l1 sum |w|; Keras' factor is 0.01."""
     return L1L2(l1=l1)
@@ -56,7 +91,10 @@ def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
     return L1L2(l1=l1, l2=l2)
 
 
-_NAMES = {"l1": l1, "L1": l1, "l2": l2, "L2": l2, "l1_l2": l1_l2, "L1L2": l1_l2}
+_NAMES = {
+    **{"l1": l1, "L1": l1, "l2": l2, "L2": l2, "l1_l2": l1_l2, "L1L2": l1_l2},
+    **dict.fromkeys(("orthogonal_regularizer", "OrthogonalRegularizer"), OrthogonalRegularizer),
+}
 
 
 def get(regularizer: Any) -> Any:

@@ -98,7 +98,7 @@ class Builder:
         self.readers: dict[tuple[Graph, int], Readers] = {}
         self.era, self.unknowns = era, Unknowns(custom)
         self.values = Values(era, self.unknowns)
-        self.notes: list[str] = []
+        self.notes: dict[str, list[str]] = {}
         self.within: dict[str, Any] = {}
         self.is_frozen, self._depth, self._count, self._levels = False, 0, 0, 0
         self._graphs: dict[Plan, Graph] = {}
@@ -130,6 +130,10 @@ class Builder:
         self.is_frozen, self._depth, self._place = was_frozen, self._depth - 1, place
         self._level = level
         return Plan(config, parts)
+
+    def note(self, sentence: str, place: str) -> None:
+        """Keeps a place at which the graph does less than the Keras model, for the warning."""
+        self.notes.setdefault(sentence, []).append(place)
 
     def vocabulary(self, config: LayerConfig) -> list[Any] | None:
         """The values that the archive keeps for the layer being made, one a line."""
@@ -247,7 +251,7 @@ class Builder:
             start = [Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=f"{layers[0].name}_input")]
         if not layers:
             return Graph(start[0], start[0], config.name)
-        graph = Sequential([*start, *layers], config.name)
+        graph = Sequential([*start, *_cast(start, layers[0]), *layers], config.name)
         if reader is not None:
             self.readers[graph, 0] = (reader,)
         return graph
@@ -401,7 +405,7 @@ class _Calls:
         if isinstance(layer, Operation):
             function = config.config.get("function")
             if (sizes := computed(function, args, kwargs)) is not None:
-                return [sizes]
+                return list(sizes)
             args, kwargs = settled(function, args, kwargs, place)
         args, kwargs = arranged(layer, tuple(args), kwargs)
         _check_read(layer, self.starts.all_readers, place)
@@ -414,15 +418,15 @@ class _Calls:
 
 def _whole_numbers(layer: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Keras looks ids up even where they come as floating numbers; here they are made whole first."""
-    if not isinstance(layer, (Embedding, CategoryEncoding)):
-        return args
-    cast = functools.partial(OPERATIONS["Cast"], dtype="int32")
-    return tuple(
-        Operation(cast, name=f"{layer.name}_ids")(arg)
-        if is_symbolic(arg) and jnp.issubdtype(arg.dtype, jnp.floating)
-        else arg
-        for arg in args
-    )
+    return tuple(cast[0](arg) if (cast := _cast([arg], layer)) else arg for arg in args)
+
+
+def _cast(tensors: Sequence[Any], layer: Any) -> list[Operation]:
+    """What makes the tensors whole numbers where the layer looks ids up and they are not."""
+    floats = [tensor for tensor in tensors if is_symbolic(tensor) and jnp.issubdtype(tensor.dtype, jnp.floating)]
+    if not floats or not isinstance(layer, (Embedding, CategoryEncoding)):
+        return []
+    return [Operation(functools.partial(OPERATIONS["Cast"], dtype="int32"), name=f"{layer.name}_ids")]
 
 
 def arranged(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -76,7 +76,7 @@ def build_layer(builder: Builder, record: LayerConfig, place: str) -> Any:
 def make(builder: Builder, cls: type, kind: str, config: Mapping[str, Any], record: LayerConfig, place: str) -> Any:
     """A layer of class `cls` from arguments of today's names."""
     fields = {field.name for field in dataclasses.fields(cls) if field.init} - {"created"}
-    given: dict[str, Any] = {}
+    config, given = _stateless(builder, config, place), {}
     for name, value in _defaults(builder, kind, config).items():
         if name in ("name", "dtype", "trainable", "seed"):
             continue
@@ -89,6 +89,20 @@ def make(builder: Builder, cls: type, kind: str, config: Mapping[str, Any], reco
     if issubclass(cls, Recurrent):
         given["masks_given_states"] = builder.era.is_legacy
     return _made(builder, cls, given, place)
+
+
+def _stateless(builder: Builder, config: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """The arguments of a layer that carries no states from batch to batch; the user is told."""
+    if config.get("stateful") is not True:
+        return config
+    builder.note(_STATEFUL, place)
+    return {**config, "stateful": False}
+
+
+_STATEFUL = (
+    "These recurrent layers of the Keras model carry their states from batch to batch; here each batch starts from "
+    "zeros, as after Keras' reset_states(): {places}. Layers with return_state=True give their states back."
+)
 
 
 def argument(builder: Builder, name: str, value: Any, place: str) -> Any:
@@ -242,7 +256,7 @@ def _rnn(builder: Builder, record: LayerConfig, place: str) -> Any:
     if cell is None:
         return None
     builder.within[record.name] = (cell,)
-    kept = {name: value for name, value in record.config.items() if name != "cell"}
+    kept = _stateless(builder, {name: value for name, value in record.config.items() if name != "cell"}, place)
     cls = functools.partial(catalogue.RNN, cell)
     fields = {name: argument(builder, name, value, place) for name, value in kept.items() if name in _RNN_ARGUMENTS}
     fields |= {"name": record.name, "trainable": kept.get("trainable") is not False}
@@ -343,8 +357,26 @@ def _activity(builder: Builder, record: LayerConfig, place: str) -> Any:
 
 def _augmenting(builder: Builder, record: LayerConfig, place: str) -> Any:
     """An image augmentation: it changes nothing at inference, and has no twin in training; the user is told."""
-    builder.notes.append(f"{place} ({record.kind})")
+    builder.note(_PICTURES, f"{place} ({record.kind})")
     return Identity(name=record.name)
+
+
+_PICTURES = (
+    "These layers of the Keras model change pictures in training only; the graph passes them on: {places}. "
+    "Change the pictures before they are given to the graph, where training goes on."
+)
+
+
+def _adding(builder: Builder, record: LayerConfig, place: str) -> Any:
+    """What tf.keras records of `model.add_loss` and `add_metric`: a tensor that a graph has no use for."""
+    builder.note(_ADDED, f"{place} ({record.kind})")
+    return Identity(name=record.name)
+
+
+_ADDED = (
+    "These layers of the Keras model add to its loss or its metrics; the graph passes them on: {places}. "
+    "Make what they read an output, graph.subgraph([...]), and give it a loss, where training goes on."
+)
 
 
 def _scaled_sum(builder: Builder, record: LayerConfig, place: str) -> Any:
@@ -415,5 +447,6 @@ _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
     **{name: _depthwise(name) for name in ("DepthwiseConv1D", "DepthwiseConv2D")},
     **{name: _separable(name) for name in ("SeparableConv1D", "SeparableConv2D")},
     **dict.fromkeys(_AUGMENTATIONS, _augmenting),
+    **dict.fromkeys(("AddLoss", "AddMetric"), _adding),
     **dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"), _lookup),
 }

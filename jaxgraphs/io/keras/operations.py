@@ -17,13 +17,13 @@ from jax import lax
 from jaxgraphs.errors import GraphValueError
 from jaxgraphs.io.keras import ops_arrays, ops_networks
 from jaxgraphs.io.keras.ops_arrays import ARRAYS
-from jaxgraphs.io.keras.ops_common import Function, check_sizes
+from jaxgraphs.io.keras.ops_common import Function, check_sizes, constant
 from jaxgraphs.io.keras.ops_common import axes as _axes
-from jaxgraphs.io.keras.ops_images import IMAGES, resize_as_tensorflow
-from jaxgraphs.io.keras.ops_networks import NETWORKS, pool
-from jaxgraphs.io.keras.values import old_hard_sigmoid, policy_name, relu_with
+from jaxgraphs.io.keras.ops_images import IMAGES
+from jaxgraphs.io.keras.ops_networks import NETWORKS
+from jaxgraphs.io.keras.ops_tensorflow import TENSORFLOW
+from jaxgraphs.io.keras.values import keras_sparsemax, old_hard_sigmoid, policy_name, relu_with
 from jaxgraphs.layers.activations import ACTIVATIONS
-from jaxgraphs.layers.pooling import average_pool, max_pool
 from jaxgraphs.symbolic.arrays import align_ranks, promote
 from jaxgraphs.symbolic.node import OPERATORS
 
@@ -179,6 +179,12 @@ def _expand_dims(x: Any, axis: Any) -> Any:
     return jnp.expand_dims(x, _axes(axis))
 
 
+def _broadcast_to(x: Any, shape: Any) -> Any:
+    """x repeated to a shape; where that leaves a size open, as the batch, x has its own there."""
+    own = (1,) * (len(shape) - x.ndim) + tuple(x.shape)
+    return jnp.broadcast_to(x, tuple(mine if size is None else size for size, mine in zip(shape, own, strict=True)))
+
+
 def scaled_sum(inputs: Any, scale: float) -> Any:
     """The first tensor plus `scale` times the second: the residuals of InceptionResNetV2, a class of its own there."""
     return inputs[0] + inputs[1] * scale
@@ -267,7 +273,7 @@ OPERATIONS: Mapping[str, Function] = {
     "Squeeze": _squeeze,
     "Flip": lambda x, axis=None: jnp.flip(x, axis=_axes(axis)),
     "Roll": lambda x, shift, axis=None: jnp.roll(x, _axes(shift), axis=_axes(axis)),
-    "BroadcastTo": lambda x, shape: jnp.broadcast_to(x, tuple(shape)),
+    "BroadcastTo": _broadcast_to,
     "Concatenate": _along(jnp.concatenate),
     "Stack": _along(jnp.stack),
     "Split": _split,
@@ -319,7 +325,7 @@ _TENSORFLOW: Mapping[str, str] = {
     **{"Tanh": "Tanh"},
     **{"nn.relu": "Relu", "Relu": "Relu", "nn.relu6": "Relu6", "Relu6": "Relu6", "nn.softmax": "Softmax"},
     **{"Softmax": "Softmax"},
-    **{"nn.silu": "Silu", "nn.swish": "Silu", "nn.elu": "Elu", "nn.selu": "Selu", "nn.gelu": "Gelu"},
+    **{"nn.silu": "Silu", "nn.swish": "Silu", "nn.elu": "Elu", "nn.selu": "Selu"},
     **{"nn.leaky_relu": "LeakyRelu"},
     **{"math.softplus": "Softplus", "math.reduce_sum": "Sum", "math.reduce_mean": "Mean", "math.reduce_max": "Max"},
     **{"math.reduce_min": "Min", "math.reduce_prod": "Prod", "math.reduce_std": "Std", "math.reduce_variance": "Var"},
@@ -363,7 +369,7 @@ _TENSORFLOW: Mapping[str, str] = {
     **{"math.softmax": "Softmax", "math.erfc": "Erfc", "math.cumprod": "Cumprod"},
     **{"math.real": "Real", "math.imag": "Imag", "math.conj": "Conj", "math.angle": "Angle", "meshgrid": "Meshgrid"},
     **{"linalg.l2_normalize": "L2Normalize", "nn.l2_normalize": "L2Normalize", "einsum": "Einsum"},
-    **{"linalg.einsum": "Einsum", "linalg.diag_part": "Diagonal", "linalg.trace": "Trace", "linalg.det": "Det"},
+    **{"linalg.einsum": "Einsum", "linalg.det": "Det"},
     **{"linalg.inv": "Inv", "linalg.cholesky": "Cholesky", "linalg.solve": "Solve", "tensordot": "Tensordot"},
     **{"linalg.tensordot": "Tensordot", "slice": "Slice", "ones_like": "OnesLike", "zeros_like": "ZerosLike"},
     **{"compat.v1.ones_like": "OnesLike", "compat.v1.zeros_like": "ZerosLike", "broadcast_to": "BroadcastTo"},
@@ -425,48 +431,13 @@ def tensorflow_operation(name: str) -> Function | None:
         return _slice
     if name == "keras.activations.relu" or name == "keras.backend.relu":
         return _old_relu
-    if name in _AS_TENSORFLOW:
-        return _AS_TENSORFLOW[name]
+    if name in TENSORFLOW:
+        return TENSORFLOW[name]
     if name not in _TENSORFLOW:
         return None
     known = _TENSORFLOW[name]
     function = OPERATIONS.get(known)
     return None if function is None else functools.partial(call_as_tensorflow, function, known)
-
-
-def _pooled(function: Function) -> Function:
-    """`tf.nn.max_pool` and kin, which name a size for batch and channels too."""
-
-    def call(input: Any, ksize: Any, strides: Any, padding: str, data_format: Any = None, name: Any = None) -> Any:
-        sizes, steps = (_spatial(part, data_format) for part in (ksize, strides))
-        return pool(function)(input, sizes, steps, padding, data_format)
-
-    return call
-
-
-def _spatial(size: Any, data_format: Any) -> Any:
-    if not isinstance(size, (list, tuple)) or len(size) != 4:
-        return size
-    return tuple(size[2:] if data_format == "NCHW" else size[1:3])
-
-
-def _tf_norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: bool = False, name: Any = None) -> Any:
-    return _norm(tensor, None if ord in ("euclidean", "fro") else ord, axis, keepdims)
-
-
-# TensorFlow's own, with its own arguments.
-_AS_TENSORFLOW: Mapping[str, Function] = {
-    "image.resize": resize_as_tensorflow,
-    **dict.fromkeys(("nn.max_pool", "nn.max_pool2d", "compat.v1.nn.max_pool"), _pooled(max_pool)),
-    **dict.fromkeys(("nn.avg_pool", "nn.avg_pool2d", "compat.v1.nn.avg_pool"), _pooled(average_pool)),
-    **dict.fromkeys(("norm", "linalg.norm", "compat.v1.norm"), _tf_norm),
-    **dict.fromkeys(("shape", "compat.v1.shape"), lambda input, out_type=None, name=None: jnp.asarray(input.shape)),
-    "image.flip_left_right": lambda image: jnp.flip(image, -2),
-    "image.flip_up_down": lambda image: jnp.flip(image, -3),
-    "linalg.matrix_transpose": lambda a, name=None: jnp.swapaxes(a, -1, -2),
-    "add_n": lambda inputs, name=None: functools.reduce(jnp.add, promote(*inputs)),
-    "math.add_n": lambda inputs, name=None: functools.reduce(jnp.add, promote(*inputs)),
-}
 
 
 def call_as_tensorflow(function: Function, known: str, *args: Any, **kwargs: Any) -> Any:
@@ -479,12 +450,12 @@ def call_as_tensorflow(function: Function, known: str, *args: Any, **kwargs: Any
         if known == "Matmul":
             pairs = zip(("transpose_a", "transpose_b"), operands, strict=True)
             operands = [jnp.swapaxes(x, -1, -2) if key in options else x for key, x in pairs]
-        return function(*map(_constant, operands))
+        return function(*map(constant, operands))
     names = {**_ARGUMENTS, **_RENAMED.get(known, {})}
     if unread := {key: value for key, value in given.items() if names.get(key) == "" and value}:
         raise GraphValueError("A function of TensorFlow has an argument that is not known here.", received=str(unread))
     renamed = {names.get(key, key): value for key, value in given.items() if names.get(key) != ""}
-    renamed |= {key: _constant(renamed[key]) for key in ("x1", "x2") if key in renamed}
+    renamed |= {key: constant(renamed[key]) for key in ("x1", "x2") if key in renamed}
     if known == "Cast" and "dtype" in renamed:
         renamed["dtype"] = policy_name(renamed["dtype"])
     if known == "Split" and isinstance(renamed.get("indices_or_sections"), (list, tuple)):
@@ -518,16 +489,8 @@ def call_between(function: Function, constants: Mapping[int, Any], *tensors: Any
     operands: Sequence[Any] = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
     remaining, merged = list(operands), []
     for index in range(len(remaining) + len(constants)):
-        merged.append(_constant(constants[index]) if index in constants else remaining.pop(0))
+        merged.append(constant(constants[index]) if index in constants else remaining.pop(0))
     return function(*merged)
-
-
-def _constant(value: Any) -> Any:
-    """A constant tensor, which files have as nested lists of numbers."""
-    if not isinstance(value, list):
-        return value
-    array = np.asarray(value)
-    return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -536,9 +499,10 @@ FUNCTIONS: Mapping[str, Function] = {
     "keras.old_relu": _old_relu,
     "keras.old_hard_sigmoid": old_hard_sigmoid,
     "keras.relu_with": relu_with,
+    "keras.sparsemax": keras_sparsemax,
     "keras.call_as_tensorflow": call_as_tensorflow,
     "keras.call_between": call_between,
     "keras.scaled_sum": scaled_sum,
-    **{f"keras.tensorflow.{name}": function for name, function in _AS_TENSORFLOW.items()},
+    **{f"keras.tensorflow.{name}": function for name, function in TENSORFLOW.items()},
 }
 """The functions that ported graphs are made of, by the names they have in files of ours."""

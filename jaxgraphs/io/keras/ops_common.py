@@ -72,3 +72,11 @@ def is_first(data_format: Any) -> bool:
 def over_spatial(sizes: Sequence[int], first: bool) -> tuple[int, ...]:
     """Numbers for the spatial axes, with 1 for batch and channels."""
     return (1, 1, *sizes) if first else (1, *sizes, 1)
+
+
+def constant(value: Any) -> Any:
+    """A constant tensor, which files have as nested lists of numbers."""
+    if not isinstance(value, list):
+        return value
+    array = np.asarray(value)
+    return array.astype(np.float32) if array.dtype == np.float64 else array

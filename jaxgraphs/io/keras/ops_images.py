@@ -85,7 +85,7 @@ def hsv_to_rgb(images: Any) -> Any:
     return jnp.stack([value * (1.0 - saturation * (1.0 - jnp.clip(c, 0.0, 1.0))) for c in colours], -1)
 
 
-def _patches(images: Any, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid") -> Any:
+def extract_patches(images: Any, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid") -> Any:
     """Each window's pixels as the channels of one pixel."""
     window = each_axis(size, images.ndim - 2)
     check_sizes(*window)
@@ -163,7 +163,7 @@ IMAGES: Mapping[str, Function] = {
     "RGBToGrayscale": _batched(_grey),
     "RGBToHSV": _batched(rgb_to_hsv),
     "HSVToRGB": _batched(hsv_to_rgb),
-    "ExtractPatches": _batched(_patches),
+    "ExtractPatches": _batched(extract_patches),
     "PadImages": _batched(_pad),
     "CropImages": _batched(_crop),
     "AffineTransform": _batched(affine_transform),

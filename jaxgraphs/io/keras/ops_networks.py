@@ -19,6 +19,7 @@ from jaxgraphs.io.keras.ops_common import (
     lenient,
     over_spatial,
 )
+from jaxgraphs.io.keras.values import keras_sparsemax
 from jaxgraphs.layers import activations, adaptive_pooling
 from jaxgraphs.layers.activations import ACTIVATIONS
 from jaxgraphs.layers.convolve import convolve, convolve_transpose, depthwise_convolve
@@ -90,7 +91,7 @@ def conv(
     return convolve(inputs, kernel, groups=channels // kernel.shape[-2], **options)
 
 
-def _depthwise(
+def depthwise(
     inputs: Any,
     kernel: Any,
     strides: Any = 1,
@@ -98,6 +99,7 @@ def _depthwise(
     data_format: Any = None,
     dilation_rate: Any = 1,
 ) -> Any:
+    """A convolution of each channel by itself."""
     inputs, kernel = promote(inputs, kernel)
     return depthwise_convolve(inputs, kernel, **_options(inputs, strides, padding, dilation_rate, data_format))
 
@@ -111,7 +113,7 @@ def _separable(
     data_format: Any = None,
     dilation_rate: Any = 1,
 ) -> Any:
-    between = _depthwise(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    between = depthwise(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(between, pointwise_kernel, data_format=data_format)
 
 
@@ -275,7 +277,7 @@ def _in_top_k(targets: Any, predictions: Any, k: int) -> Any:
 
 NETWORKS: Mapping[str, Function] = {
     "Conv": conv,
-    "DepthwiseConv": _depthwise,
+    "DepthwiseConv": depthwise,
     "SeparableConv": _separable,
     "ConvTranspose": _transposed,
     "MaxPool": pool(max_pool),
@@ -299,7 +301,7 @@ NETWORKS: Mapping[str, Function] = {
     "HardShrink": lambda x, threshold=0.5: activations.hard_shrink(x, threshold),
     "SoftShrink": lambda x, threshold=0.5: activations.soft_shrink(x, threshold),
     "Threshold": lambda x, threshold, default_value: jnp.where(x > threshold, x, jnp.asarray(default_value, x.dtype)),
-    "Sparsemax": lambda x, axis=-1: jnp.moveaxis(ACTIVATIONS["sparsemax"](jnp.moveaxis(x, axis, -1)), -1, axis),
+    "Sparsemax": lambda x, axis=-1: keras_sparsemax(x, axis),
     "SparsePlus": lambda x: ACTIVATIONS["sparse_plus"](floating(x)),
     "SparseSigmoid": lambda x: ACTIVATIONS["sparse_sigmoid"](floating(x)),
     "Squareplus": lambda x, b=4: jax.nn.squareplus(floating(x), b),

@@ -198,16 +198,11 @@ def _build(
         ) from error
 
 
-def _warn(passed_on: list[str]) -> None:
-    """Says which layers do something in Keras' training that they do not do here."""
-    if passed_on:
-        places = ", ".join(passed_on[:20]) + (f", and {len(passed_on) - 20} more" if len(passed_on) > 20 else "")
-        warnings.warn(
-            f"These layers of the Keras model change pictures in training only; the graph passes them on: {places}. "
-            "Change the pictures before they are given to the graph, where training goes on.",
-            UserWarning,
-            stacklevel=5,
-        )
+def _warn(notes: Mapping[str, list[str]]) -> None:
+    """Says which layers do something in Keras that they do not do here."""
+    for sentence, places in notes.items():
+        rest = f", and {len(places) - 20} more" if len(places) > 20 else ""
+        warnings.warn(sentence.format(places=", ".join(places[:20]) + rest), UserWarning, stacklevel=5)
 
 
 def _children(builder: Builder) -> Any:

@@ -25,34 +25,54 @@ class Sizes:
 
 _SHAPES = ("shape", "compat.v1.shape", "keras.backend.shape", "keras.backend.int_shape")
 _SAME = ("convert_to_tensor", "cast", "identity", "stack", "concat", "compat.v1.pack")
+_FLAT = ("stack", "concat", "compat.v1.pack")
 _NUMBERS: Mapping[str, Callable[[Any, Any], Any]] = {
     **{"math.multiply": operator.mul, "math.add": operator.add, "__operators__.add": operator.add},
     **{"math.subtract": operator.sub, "math.floordiv": operator.floordiv, "math.floormod": operator.mod},
+    **{
+        "math.truediv": operator.truediv,
+        "math.divide": operator.truediv,
+        "math.pow": operator.pow,
+        "pow": operator.pow,
+    },
+    **{"math.maximum": max, "math.minimum": min, "multiply": operator.mul, "add": operator.add},
+    **{"subtract": operator.sub, "divide": operator.truediv},
+}
+_ROOTS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("math.sqrt", "sqrt", "keras.backend.sqrt"), math.sqrt),
+    "math.rsqrt": lambda size: 1.0 / math.sqrt(size),
 }
 
 
-def computed(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sizes | None:
-    """The result of a call that computes with shapes alone; None for any other call.
+def computed(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Sizes] | None:
+    """The results of a call that computes with shapes alone; None for any other call.
 
     >>> computed("__operators__.getitem", [Sizes([None, 4])], {"slice_spec": 1})
-    Sizes(value=4)
+    [Sizes(value=4)]
     """
     if function in _SHAPES and len(args) == 1 and is_symbolic(args[0]):
-        return Sizes(list(args[0].shape))
+        return [Sizes(list(args[0].shape))]
     if not _mentions([*args, *kwargs.values()]) or any(map(is_symbolic, _leaves([*args, *kwargs.values()]))):
         return None
     plain, named = [_plain(arg) for arg in args], {name: _plain(value) for name, value in kwargs.items()}
     if function == "__operators__.getitem":
-        return Sizes(_item(plain[0], named.get("slice_spec", plain[-1])))
+        return [Sizes(_item(plain[0], named.get("slice_spec", plain[-1])))]
+    if function == "unstack" and isinstance(plain[0], list):
+        return [Sizes(size) for size in plain[0]]
     if function in _SAME:
-        return Sizes(_flat(plain[0]) if function in ("stack", "concat", "compat.v1.pack") else plain[0])
+        return [Sizes(_flat(plain[0]) if function in _FLAT else plain[0])]
     if function == "math.reduce_prod":
         sizes = _flat(plain[0])
-        return Sizes(None if None in sizes else math.prod(sizes))
-    operands = [*plain, *(named[name] for name in ("y",) if name in named)]
-    if function in _NUMBERS and len(operands) == 2:
-        return Sizes(None if None in operands else _NUMBERS[function](*operands))
-    return None
+        return [Sizes(None if None in sizes else math.prod(sizes))]
+    return _number(function, [*plain, *(named[name] for name in ("y",) if name in named)])
+
+
+def _number(function: Any, operands: list[Any]) -> list[Sizes] | None:
+    """A number made of one size or two; open where one of them is."""
+    known = _NUMBERS.get(function) if len(operands) == 2 else _ROOTS.get(function) if len(operands) == 1 else None
+    if known is None or any(isinstance(operand, list) for operand in operands):
+        return None
+    return [Sizes(None if None in operands else known(*operands))]
 
 
 def settled(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], place: str) -> tuple[tuple[Any, ...], Any]:
@@ -66,6 +86,8 @@ def settled(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], place
     if function in ("reshape", "compat.v1.reshape"):
         named = {name: _target(value) if name == "shape" else value for name, value in named.items()}
         return (plain[0], *(_target(value) for value in plain[1:])), named
+    if function == "broadcast_to":
+        return plain, named
     if any(value is None for value in _leaves([plain, [named[name] for name in kwargs if _mentions(kwargs[name])]])):
         raise GraphValueError(
             "A call needs the number of a size that is left open.",

@@ -123,7 +123,8 @@ def derived_children(graph: Graph) -> list[tuple[str, str, Any]]:
 def _kind(layer: Any) -> str:
     if isinstance(layer, Graph):
         return "Sequential" if layer.kind == "Sequential" else "Functional"
-    return layer.kind
+    # Keras' class has another name than the one it is known by.
+    return "GroupedQueryAttention" if isinstance(layer, GroupQueryAttention) else layer.kind
 
 
 def _graph_slots(graph: Graph, place: str, path: Path, layout: Layout) -> Iterator[Slot]:
@@ -216,7 +217,9 @@ def _own_slots(layer: Any, specs: Any, place: str, path: Path) -> Iterator[Slot]
     if isinstance(layer, (MultiHeadAttention, GroupQueryAttention)):
         for part in ("query", "key", "value", "gate", "output"):
             inner = {key: _below(tree, part) for key, tree in specs.items()}
-            yield from _flat_slots(layer, inner, f"{place}{part}_dense/vars/", (*path, part))
+            # Keras has no public names for the parts of the second, and writes its private ones.
+            private = "_" if isinstance(layer, GroupQueryAttention) else ""
+            yield from _flat_slots(layer, inner, f"{place}{private}{part}_dense/vars/", (*path, part))
         return
     cell = "cell/" if isinstance(layer, Recurrent) else ""
     yield from _flat_slots(layer, specs, f"{place}{cell}vars/", path)

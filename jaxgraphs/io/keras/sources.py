@@ -119,16 +119,20 @@ class LiveSource:
 
 
 # The parts of Keras' layers that have arrays; nothing else of a live layer is asked for.
-_ATTRIBUTES: Mapping[str, Any] = {
-    "cell": lambda layer: layer.cell,
-    "layer": lambda layer: layer.layer,
-    "forward_layer": lambda layer: layer.forward_layer,
-    "backward_layer": lambda layer: layer.backward_layer,
+_DENSE: Mapping[str, Any] = {
     "query_dense": lambda layer: layer._query_dense,
     "key_dense": lambda layer: layer._key_dense,
     "value_dense": lambda layer: layer._value_dense,
     "gate_dense": lambda layer: layer._gate_dense,
     "output_dense": lambda layer: layer._output_dense,
+}
+_ATTRIBUTES: Mapping[str, Any] = {
+    "cell": lambda layer: layer.cell,
+    "layer": lambda layer: layer.layer,
+    "forward_layer": lambda layer: layer.forward_layer,
+    "backward_layer": lambda layer: layer.backward_layer,
+    **_DENSE,
+    **{f"_{name}": part for name, part in _DENSE.items()},
 }
 
 

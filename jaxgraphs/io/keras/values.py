@@ -22,7 +22,7 @@ from jaxgraphs.layers.activations import ACTIVATIONS
 from jaxgraphs.layers.base import snake_case
 from jaxgraphs.layers.constraints import MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from jaxgraphs.layers.initializers import make
-from jaxgraphs.layers.regularizers import L1L2
+from jaxgraphs.layers.regularizers import L1L2, OrthogonalRegularizer
 
 Array = jax.Array
 _DTYPES = (
@@ -34,6 +34,21 @@ _DTYPES = (
 def old_hard_sigmoid(x: Array) -> Array:
     """0.2 x + 0.5 between 0 and 1: what the name meant before Keras 3."""
     return jnp.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+def keras_sparsemax(x: Array, axis: int = -1) -> Array:
+    """What Keras computes under the name: sparsemax where one number is kept, and less than it where several are.
+
+    The threshold of Martins and Astudillo (2016) is (z₁ + ... + zₖ - 1) / k over the k largest; Keras 3 has the sum of
+    all k partial sums in its place. Models were trained on what it computes.
+    """
+    ordered = jnp.flip(jnp.sort(jnp.moveaxis(x, axis, -1), axis=-1), axis=-1)
+    total = jnp.cumsum(ordered, axis=-1)
+    rank = jnp.arange(1, ordered.shape[-1] + 1, dtype=x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+    inside = ordered - (total - 1) / rank > 0
+    count = jnp.sum(inside, axis=-1, keepdims=True).astype(x.dtype)
+    threshold = (jnp.sum(jnp.where(inside, total, 0.0), axis=-1, keepdims=True) - 1) / count
+    return jax.nn.relu(x - jnp.moveaxis(threshold, -1, axis))
 
 
 def relu_with(x: Array, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0) -> Array:
@@ -84,6 +99,8 @@ class Values:
             name = config["config"]
         if name == "hard_sigmoid" and self.era.is_legacy and name not in self.unknowns.custom:
             return old_hard_sigmoid
+        if name == "sparsemax" and name not in self.unknowns.custom:
+            return keras_sparsemax
         if name not in self.unknowns.custom and place not in self.unknowns.custom:
             known = ACTIVATIONS.get(_ALIASES.get(name, name)) or ACTIVATIONS.get(snake_case(name))
             if known is not None:
@@ -132,6 +149,8 @@ class Values:
                 key: float(plain(item) or 0.0) for key, item in (config or defaults).items() if key in ("l1", "l2")
             }
             return L1L2(**given) if any(given.values()) else None
+        if name in ("OrthogonalRegularizer", "orthogonal_regularizer"):
+            return OrthogonalRegularizer(float(config.get("factor", 0.01)), str(config.get("mode", "rows")))
         return self.unknowns.find(place, name, what=f"the regularizer {name!r}", hint="lambda weights: ...")
 
     def constraint(self, value: Any, place: str) -> Any:

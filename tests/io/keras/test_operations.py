@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
+from keras import layers as L
 from keras import ops
 
 from jaxgraphs.graph.graph import Graph
@@ -11,8 +12,8 @@ from jaxgraphs.io.keras.operations import OPERATIONS, tensorflow_operation
 from jaxgraphs.io.keras.read import from_keras
 from tests.io.keras.files import whole
 from tests.io.keras.models import inputs_for
-from tests.io.keras.test_legacy import entry, functional, layer
-from tests.oracle import assert_close, keras_rules
+from tests.io.keras.test_legacy import entry, functional, layer, normal
+from tests.oracle import assert_close, assert_trees_close, keras_rules
 
 K = np.random.default_rng(3).normal(size=(3, 3, 4, 5)).astype("float32")
 VECTOR = np.linspace(0.5, 2.0, 4).astype("float32")
@@ -241,3 +242,90 @@ def test_tensorflow_operations(function, options, expected):  # oracle: keras.op
 def test_no_operation_is_a_stub():  # oracle: every entry of the table is a function
     assert all(callable(function) for function in OPERATIONS.values())
     assert tensorflow_operation("io.read_file") is None
+
+
+MATRIX = normal(3, 4, 6, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "expected"),
+    [
+        ("nn.gelu", {}, lambda x: ops.gelu(x, approximate=False)),
+        ("linalg.band_part", {"num_lower": 1, "num_upper": 0}, lambda x: ops.tril(x) - ops.tril(x, -2)),
+        ("linalg.diag_part", {}, lambda x: ops.diagonal(x, 0, 1, 2)),
+        ("linalg.trace", {}, lambda x: ops.trace(x, 0, 1, 2)),
+        ("nn.bias_add", {"bias": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}, lambda x: x + np.arange(1.0, 7.0, dtype="float32")),
+        ("nn.crelu", {}, lambda x: ops.relu(ops.concatenate([x, -x], -1))),
+        ("broadcast_to", {"shape": [None, 4, 6]}, lambda x: x),
+        ("image.adjust_brightness", {"delta": 0.5}, lambda x: x + 0.5),
+        ("image.adjust_contrast", {"contrast_factor": 2.0}, lambda x: 2 * x - ops.mean(x, (0, 1), keepdims=True)),
+        ("ensure_shape", {"shape": [None, 4, 6]}, lambda x: x),
+        ("debugging.check_numerics", {"message": "not a number"}, lambda x: x),
+    ],
+)
+def test_functions_of_tensorflow_alone(function, options, expected):  # oracle: keras.ops
+    graph, variables = from_keras(recorded((4, 6), function, options))
+    with keras_rules():
+        assert_close(graph.apply(variables, MATRIX), expected(MATRIX), 1e-5)
+    assert Graph.from_json(graph.to_json()).count_params() == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "options", "expected"),
+    [
+        ("nn.conv2d", {"filters": K.tolist(), "strides": [1, 2, 2, 1]}, lambda x: ops.conv(x, K, 2)),
+        (
+            "compat.v1.nn.conv2d",
+            {"filter": K.tolist(), "padding": "SAME", "dilations": [1, 2, 2, 1]},
+            lambda x: ops.conv(x, K, 1, "same", dilation_rate=2),
+        ),
+        (
+            "nn.depthwise_conv2d",
+            {"filter": K.tolist(), "strides": [1, 1, 1, 1], "padding": "SAME"},
+            lambda x: ops.depthwise_conv(x, K, 1, "same"),
+        ),
+        (
+            "image.extract_patches",
+            {"sizes": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "rates": [1, 1, 1, 1], "padding": "VALID"},
+            lambda x: ops.image.extract_patches(x, 2),
+        ),
+        (
+            "nn.local_response_normalization",
+            {"depth_radius": 1, "bias": 2.0, "alpha": 0.1, "beta": 0.75},
+            lambda x: x / (2.0 + 0.1 * ops.conv(ops.square(x), np.eye(4, k=0)[None, None] + BESIDE)) ** 0.75,
+        ),
+        (
+            "keras.backend.resize_images",
+            {"height_factor": 2, "width_factor": 3, "data_format": "channels_last"},
+            lambda x: ops.repeat(ops.repeat(x, 2, 1), 3, 2),
+        ),
+    ],
+)
+def test_functions_of_tensorflow_on_pictures(function, options, expected):  # oracle: keras.ops
+    graph, variables = from_keras(recorded((6, 6, 4), function, options))
+    x = normal(2, 6, 6, 4, seed=5)
+    with keras_rules():
+        assert_close(graph.apply(variables, x), expected(x), 1e-5)
+
+
+BESIDE = (np.eye(4, k=1) + np.eye(4, k=-1))[None, None].astype("float32")
+
+
+def recorded(shape, function, options):
+    """A file of tf.keras with one call of a function."""
+    call = layer("TFOpLambda", "op", [("x", 0, 0, options)], function=function, dtype="float32")
+    return whole(functional([entry("x", *shape), call], ["x"], ["op"], "Functional"), no_weights)
+
+
+def no_weights(group):
+    group.attrs.create("layer_names", [], dtype="S1")
+
+
+def test_sparsemax():  # oracle: Keras, which keeps more than one number here
+    x = keras.Input((5,))
+    model = keras.Model(x, [ops.sparsemax(x), L.Activation("sparsemax")(x)])
+    graph, variables = from_keras(model)
+    values = np.float32([[0.1, 0.2, 0.3, 0.25, -1.0], [3.0, 0.0, 0.1, 0.2, 1.0]])
+    with keras_rules():
+        expected = model(values)
+    assert_trees_close(graph.apply(variables, values), list(expected), 1e-6)

@@ -1,12 +1,14 @@
 """Files as they are met: what repositories of Keras 2 and tf.keras recorded, written by hand as those wrote it."""
 
 import jax
+import keras
 import numpy as np
 import pytest
 from keras import layers as L
 from keras import ops
 
 from jaxgraphs.errors import GraphError
+from jaxgraphs.graph.graph import Graph
 from jaxgraphs.io.keras.read import from_keras
 from jaxgraphs.layers.base import Layer, Weight, describes
 from jaxgraphs.layers.initializers import make
@@ -169,3 +171,78 @@ def test_what_a_graph_passes_on_is_said():  # oracle: the warning
     with pytest.warns(UserWarning, match=r"hue \(RandomHue\)"):
         graph, variables = from_keras(data)
     np.testing.assert_array_equal(graph.apply(variables, normal(2, 4, 4, 3)), normal(2, 4, 4, 3).reshape(2, -1))
+
+
+def sized(name, before, function, **options):
+    """A call that tf.keras records, of one tensor and of constants or other tensors."""
+    made = layer("TFOpLambda", name, [(before, 0, 0, {"name": None, **options})], function=function)
+    return {**made, "inbound_nodes": made["inbound_nodes"][0]}
+
+
+def test_sizes_become_numbers():  # oracle: NumPy
+    """Attention by hand: scores over the root of the last size, and rows as many as the batch has."""
+    listed = [
+        entry("x", 4, 9),
+        sized("shape", "x", "compat.v1.shape", out_type="int32"),
+        sized("last", "shape", "__operators__.getitem", slice_spec=-1),
+        sized("floating", "last", "cast", dtype="float32"),
+        sized("root", "floating", "math.sqrt"),
+        sized("scaled", "x", "math.truediv", y=["root", 0, 0]),
+        sized("parts", "shape", "unstack", num=None, axis=0),
+        sized("flat", "scaled", "reshape", shape=[["parts", 0, 0], 36]),
+        sized("spread", "flat", "broadcast_to", shape=[["parts", 0, 0], 36]),
+    ]
+    graph, variables = from_keras(whole(functional(listed, ["x"], ["spread"], "Functional"), old_weights({})))
+    x = normal(3, 4, 9)
+    assert_close(graph.apply(variables, x), x.reshape(3, 36) / 3.0, 1e-6)
+
+
+def test_a_sequential_that_starts_with_floating_ids():  # oracle: the rows of the table
+    """tf.keras and Keras 3 note float32 for the ids that an Embedding reads."""
+    table = normal(9, 3)
+    start = {"class_name": "InputLayer", "config": {"batch_input_shape": [None, 4], "dtype": "float32", "name": "x"}}
+    words = {"class_name": "Embedding", "config": {"name": "words", "input_dim": 9, "output_dim": 3}}
+    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [start, words]}}
+    graph, variables = from_keras(whole(config, old_weights({"words": {"words/embeddings": table}})))
+    ids = np.arange(8, dtype=np.float32).reshape(2, 4)
+    np.testing.assert_array_equal(graph.apply(variables, ids), table[ids.astype(int)])
+
+
+def test_states_that_are_not_carried_are_said():  # oracle: Keras after a reset, and the warning
+    x = keras.Input((5, 2), batch_size=3)
+    with keras_rules():
+        model = keras.Model(x, L.RNN(L.GRUCell(3), stateful=True)(L.LSTM(4, stateful=True, return_sequences=True)(x)))
+    values = normal(3, 5, 2)
+    with pytest.warns(UserWarning, match=r"reset_states\(\): lstm, rnn\. Layers"):
+        graph, variables = from_keras(model)
+    with keras_rules():
+        assert_close(graph.apply(variables, values), model(values), 1e-5)
+
+
+def test_losses_within_a_model_are_said():  # oracle: the warning
+    added = {"unconditional": False, "dtype": "float32"}
+    data = chain((4,), ("Activation", "y", {"activation": "tanh"}), ("AddLoss", "loss", added))
+    with pytest.warns(UserWarning, match=r"loss \(AddLoss\)"):
+        graph, variables = from_keras(data)
+    assert_close(graph.apply(variables, normal(2, 4)), np.tanh(normal(2, 4)), 1e-6)
+
+
+def test_a_call_that_is_never_in_training():  # oracle: the moving statistics, by which such a call normalises
+    x = keras.Input((4,))
+    graph, variables = from_keras(keras.Model(x, L.BatchNormalization()(x, training=False)))
+    values = 5.0 + normal(6, 4)
+    outputs = graph.apply(variables, values, train=True)
+    assert_close(outputs, values / np.sqrt(1.001), 1e-5)
+
+
+def test_orthogonal_regularizer():  # oracle: Keras
+    x = keras.Input((5,))
+    for mode in ("rows", "columns"):
+        penalty = keras.regularizers.OrthogonalRegularizer(0.3, mode)
+        with keras_rules():
+            model = keras.Model(x, L.Dense(4, kernel_regularizer=penalty, name="dense")(x))
+            expected = penalty(model.get_layer("dense").kernel)
+        graph, variables = from_keras(model)
+        found = graph["dense"].kernel_regularizer(variables["params"]["dense"]["kernel"])
+        assert_close(found, expected, 1e-5)
+        assert Graph.from_json(graph.to_json())["dense"].kernel_regularizer == graph["dense"].kernel_regularizer

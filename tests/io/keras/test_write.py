@@ -15,7 +15,7 @@ from tests.io.keras.models import MODELS, inputs_for, made, saved
 from tests.oracle import assert_close, assert_trees_close, keras_rules
 
 
-@pytest.mark.parametrize("name", ["nested", "sequences", "attention", "frozen"])
+@pytest.mark.parametrize("name", ["nested", "sequences", "attention", "frozen", "translation"])
 def test_back_to_keras(name, tmp_path):  # oracle: Keras
     model = made(MODELS[name])
     graph, variables = from_keras(model)
