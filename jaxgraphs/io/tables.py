@@ -47,6 +47,12 @@ _CLASSES = (
     layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation, layers.RandomZoom,
     layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D, layers.MelSpectrogram, layers.STFTSpectrogram,
     layers.SpectralNormalization,
+    layers.AugMix, layers.AutoContrast, layers.ContrastLimitedAdaptiveHistogramEqualization, layers.CutMix,
+    layers.Equalization, layers.MixUp, layers.RandAugment, layers.RandomColorDegeneration, layers.RandomColorJitter,
+    layers.RandomElasticTransform, layers.RandomErasing, layers.RandomGaussianBlur, layers.RandomGrayscale,
+    layers.RandomHue, layers.RandomInvert, layers.RandomPerspective, layers.RandomPosterization,
+    layers.RandomSaturation, layers.RandomSharpness, layers.RandomShear, layers.ReversibleEmbedding,
+    layers.Solarization,
 )
 _NUMPY = (
     jnp.abs, jnp.add, jnp.all, jnp.any, jnp.arccos, jnp.arccosh, jnp.arcsin, jnp.arcsinh, jnp.arctan, jnp.arctan2,

@@ -22,6 +22,13 @@ from jaxgraphs.layers.augmentation import (
 )
 from jaxgraphs.layers.base import Layer, Weight, describes
 from jaxgraphs.layers.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from jaxgraphs.layers.colour_augmentation import (
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomGrayscale,
+    RandomHue,
+    RandomSaturation,
+)
 from jaxgraphs.layers.conv import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
 from jaxgraphs.layers.conv_recurrent import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from jaxgraphs.layers.conv_transpose import (
@@ -50,6 +57,7 @@ from jaxgraphs.layers.global_pooling import (
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
 )
+from jaxgraphs.layers.histograms import AutoContrast, ContrastLimitedAdaptiveHistogramEqualization, Equalization
 from jaxgraphs.layers.joining import Concatenate, Dot, concatenate, dot
 from jaxgraphs.layers.lookup import Discretization, Hashing, IntegerLookup, StringLookup, TextVectorization
 from jaxgraphs.layers.merge import (
@@ -66,6 +74,7 @@ from jaxgraphs.layers.merge import (
     multiply,
     subtract,
 )
+from jaxgraphs.layers.mixing import AugMix, CutMix, MixUp, RandAugment
 from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from jaxgraphs.layers.noise import (
     AlphaDropout,
@@ -97,6 +106,7 @@ from jaxgraphs.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from jaxgraphs.layers.repeating import RepeatAlong
 from jaxgraphs.layers.residual import LayerScale, StochasticDepth
 from jaxgraphs.layers.resizing import CenterCrop, Resizing, UpSampling1D, UpSampling2D, UpSampling3D
+from jaxgraphs.layers.reversible import ReversibleEmbedding
 from jaxgraphs.layers.separable import (
     DepthwiseConv1D,
     DepthwiseConv2D,
@@ -108,6 +118,14 @@ from jaxgraphs.layers.separable import (
 from jaxgraphs.layers.shaping import Flatten, Permute, RepeatVector, Reshape
 from jaxgraphs.layers.spectral import SpectralNormalization
 from jaxgraphs.layers.spectrogram import MelSpectrogram, STFTSpectrogram
+from jaxgraphs.layers.tone_augmentation import (
+    RandomGaussianBlur,
+    RandomInvert,
+    RandomPosterization,
+    RandomSharpness,
+    Solarization,
+)
+from jaxgraphs.layers.warp_augmentation import RandomElasticTransform, RandomErasing, RandomPerspective, RandomShear
 from jaxgraphs.layers.wrappers import Bidirectional, TimeDistributed
 
 __all__ = [
@@ -127,6 +145,8 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AugMix",
+    "AutoContrast",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -140,6 +160,7 @@ __all__ = [
     "Cell",
     "CenterCrop",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
@@ -158,6 +179,7 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -166,6 +188,7 @@ __all__ = [
     "Dropout",
     "EinsumDense",
     "Embedding",
+    "Equalization",
     "Flatten",
     "GRUCell",
     "GaussianDropout",
@@ -204,17 +227,32 @@ __all__ = [
     "Maximum",
     "MelSpectrogram",
     "Minimum",
+    "MixUp",
     "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
     "RMSNormalization",
+    "RandAugment",
     "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
     "RandomContrast",
     "RandomCrop",
+    "RandomElasticTransform",
+    "RandomErasing",
     "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
     "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
     "RandomTranslation",
     "RandomZoom",
     "ReLU",
@@ -223,6 +261,7 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "ReversibleEmbedding",
     "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",
@@ -231,6 +270,7 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
+    "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",

@@ -45,12 +45,48 @@ class Augmentation(SpatialLayer):
         low, high = self.range_of(factor)
         return jax.random.uniform(key, (count,), jnp.float32, low, high)
 
+    def bounded(self, factor: Any, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:
+        """A factor's two ends, which lie between two bounds; one number reaches from the lower, or from its negative.
+
+        Raises: GraphError for ends that lie beyond.
+        """
+        ends = factor if isinstance(factor, (tuple, list)) else (max(-abs(factor), low), abs(factor))
+        if len(ends) != 2 or min(ends) > high or max(ends) < low or (ends is not factor and ends[1] > high):
+            raise GraphValueError(
+                f"{title(self)} needs a number or two for a range.",
+                received=repr(factor),
+                expected=f"from {low} to {high}",
+            )
+        return min(ends), max(ends)
+
+    def between(self, key: Array, ends: tuple[float, float], shape: tuple[Any, ...]) -> Array:
+        """Numbers drawn evenly between two ends."""
+        return jax.random.uniform(key, shape, jnp.float32, *ends)
+
+    def chosen(self, key: Array, ends: tuple[float, float], x: Array) -> Array:
+        """For each picture whether it is changed, with a chance that is itself drawn between two ends."""
+        first, second = jax.random.split(key)
+        shape = (x.shape[0], *[1] * (x.ndim - 1))
+        return jax.random.uniform(second, shape) < self.between(first, ends, shape)
+
     def each(self, values: Array, x: Array) -> Array:
         """One number for each picture, to be multiplied or added."""
         return values.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
 
 
-class _Warp(Augmentation):
+class LastAugmentation(Augmentation):
+    """An augmentation of pictures with channels last, whatever the layer's own order (`changed_last`)."""
+
+    def changed(self, x: Array, key: Array) -> Array:
+        y = self.changed_last(jnp.moveaxis(x, 1, -1) if self.channels_first else x, key)
+        return jnp.moveaxis(y, -1, 1) if self.channels_first else y
+
+    def changed_last(self, x: Array, key: Array) -> Array:
+        """(batch, height, width, channels), changed by what `key` draws."""
+        raise NotImplementedError
+
+
+class Warp(LastAugmentation):
     """Pictures read at other places; the fields `fill_mode`, `fill_value` and `interpolation` say how."""
 
     fill_mode: str
@@ -66,11 +102,9 @@ class _Warp(Augmentation):
                 expected=", ".join(FILL_MODES),
             )
 
-    def changed(self, x: Array, key: Array) -> Array:
-        last = jnp.moveaxis(x, 1, -1) if self.channels_first else x
-        numbers = self.transform(key, *last.shape[:3])
-        y = affine_transform(last, numbers, self.interpolation, self.fill_mode, self.fill_value)
-        return jnp.moveaxis(y, -1, 1) if self.channels_first else y
+    def changed_last(self, x: Array, key: Array) -> Array:
+        numbers = self.transform(key, *x.shape[:3])
+        return affine_transform(x, numbers, self.interpolation, self.fill_mode, self.fill_value)
 
     def transform(self, key: Array, count: Any, height: Any, width: Any) -> Array:
         """(count, 8): for each picture the numbers that `affine_transform` takes."""
@@ -113,7 +147,7 @@ class RandomFlip(Augmentation):
 
 
 @describes
-class RandomRotation(_Warp):
+class RandomRotation(Warp):
     """In training turns each picture about its centre.
 
     Args:
@@ -143,7 +177,7 @@ class RandomRotation(_Warp):
 
 
 @describes
-class RandomZoom(_Warp):
+class RandomZoom(Warp):
     """In training stretches each picture from its centre; above 0 what is seen becomes smaller.
 
     Args:
@@ -173,7 +207,7 @@ class RandomZoom(_Warp):
 
 
 @describes
-class RandomTranslation(_Warp):
+class RandomTranslation(Warp):
     """In training moves each picture, down and to the right where the factor is positive.
 
     Args:

@@ -53,6 +53,7 @@ from jaxgraphs.layers.merge import Merge
 from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from jaxgraphs.layers.preprocessing import CategoryEncoding
 from jaxgraphs.layers.recurrent import Recurrent
+from jaxgraphs.layers.reversible import ReversibleEmbedding
 from jaxgraphs.layers.spectral import SpectralNormalization
 from jaxgraphs.layers.wrappers import Bidirectional
 from jaxgraphs.symbolic.node import Input, Operation, SymbolicTensor, innermost, is_symbolic, title
@@ -407,24 +408,29 @@ class _Calls:
             if (sizes := computed(function, args, kwargs)) is not None:
                 return list(sizes)
             args, kwargs = settled(function, args, kwargs, place)
+        if config.kind == "Pipeline":
+            # Keras 3 records the default of its argument.
+            kwargs.pop("training", None)
         args, kwargs = arranged(layer, tuple(args), kwargs)
         _check_read(layer, self.starts.all_readers, place)
         _check_unrolled(layer, args, place)
-        leaves = jax.tree.leaves(layer(*_whole_numbers(layer, args), **kwargs))
+        leaves = jax.tree.leaves(layer(*_whole_numbers(layer, args, kwargs), **kwargs))
         for leaf in leaves:
             _check_size(leaf, place)
         return leaves
 
 
-def _whole_numbers(layer: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _whole_numbers(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     """Keras looks ids up even where they come as floating numbers; here they are made whole first."""
+    if kwargs.get("reverse"):
+        return args
     return tuple(cast[0](arg) if (cast := _cast([arg], layer)) else arg for arg in args)
 
 
 def _cast(tensors: Sequence[Any], layer: Any) -> list[Operation]:
     """What makes the tensors whole numbers where the layer looks ids up and they are not."""
     floats = [tensor for tensor in tensors if is_symbolic(tensor) and jnp.issubdtype(tensor.dtype, jnp.floating)]
-    if not floats or not isinstance(layer, (Embedding, CategoryEncoding)):
+    if not floats or not isinstance(layer, (Embedding, ReversibleEmbedding, CategoryEncoding)):
         return []
     return [Operation(functools.partial(OPERATIONS["Cast"], dtype="int32"), name=f"{layer.name}_ids")]
 

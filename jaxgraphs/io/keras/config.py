@@ -9,8 +9,8 @@ from typing import Any
 from jaxgraphs.errors import GraphValueError
 from jaxgraphs.io.keras.limits import LAYERS, refuse
 
-MODELS = ("Functional", "Model", "Sequential")
-"""The classes that are graphs."""
+MODELS = ("Functional", "Model", "Sequential", "Pipeline")
+"""The classes that are graphs; a Pipeline is a Sequential of what is done to pictures."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -175,6 +175,9 @@ def _defaults(builder: Builder, kind: str, config: Mapping[str, Any]) -> dict[st
         # Keras 1 gave the shape of the output, which follows from the rest; tf.keras has groups, of which there is one.
         unsaid = {"output_shape": said.get("output_shape"), "groups": 1}
         said = {name: value for name, value in said.items() if name not in unsaid or value != unsaid[name]}
+    if kind == "AutoContrast":
+        # It looks at the same two axes, whichever of them are the channels.
+        said.pop("data_format", None)
     if kind == "ReLU" and said.get("negative_slope") is None:
         said.pop("negative_slope", None)
     return said
@@ -367,6 +370,18 @@ _PICTURES = (
 )
 
 
+def _foreign(builder: Builder, record: LayerConfig, place: str) -> Any:
+    """A layer around code of another framework, which a file names or pickles, and which is never run."""
+    what = f"the code within a {record.kind}, which is never run"
+    found = builder.unknowns.find(place, record.name, what=what, hint="lambda x: ...")
+    return None if found is None else _custom(builder, record, place, found)
+
+
+def _boxes(builder: Builder, record: LayerConfig, place: str) -> Any:
+    """A limit on how many boxes come with a picture, which leaves pictures alone."""
+    return Identity(name=record.name)
+
+
 def _adding(builder: Builder, record: LayerConfig, place: str) -> Any:
     """What tf.keras records of `model.add_loss` and `add_metric`: a tensor that a graph has no use for."""
     builder.note(_ADDED, f"{place} ({record.kind})")
@@ -425,11 +440,9 @@ def _vocabulary(builder: Builder, record: LayerConfig, place: str) -> list[Any] 
     return values
 
 
-_AUGMENTATIONS = (
-    *("RandomErasing", "RandomColorJitter", "RandomColorDegeneration", "RandomHue", "RandomSaturation", "RandomShear"),
-    *("RandomSharpness", "RandomGrayscale", "RandomInvert", "RandomPosterization", "RandomPerspective", "AugMix"),
-    *("RandomGaussianBlur", "RandomElasticTransform", "CutMix", "MixUp", "RandAugment", "RandomHeight", "RandomWidth"),
-)
+# Augmentations of tf.keras alone, which change the sides of pictures.
+_AUGMENTATIONS = ("RandomHeight", "RandomWidth")
+_FOREIGN = ("FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper")
 
 _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
     "Lambda": _lambda,
@@ -447,6 +460,8 @@ _SPECIAL: Mapping[str, Callable[[Builder, LayerConfig, str], Any]] = {
     **{name: _depthwise(name) for name in ("DepthwiseConv1D", "DepthwiseConv2D")},
     **{name: _separable(name) for name in ("SeparableConv1D", "SeparableConv2D")},
     **dict.fromkeys(_AUGMENTATIONS, _augmenting),
+    **dict.fromkeys(_FOREIGN, _foreign),
+    "MaxNumBoundingBoxes": _boxes,
     **dict.fromkeys(("AddLoss", "AddMetric"), _adding),
     **dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization", "Hashing", "HashedCrossing"), _lookup),
 }

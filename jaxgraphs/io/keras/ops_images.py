@@ -10,12 +10,11 @@ import jax.numpy as jnp
 
 from jaxgraphs.io.keras.ops_common import Function, check_sizes, each_axis, floating, is_first, lenient
 from jaxgraphs.layers.convolve import depthwise_convolve
+from jaxgraphs.layers.pictures import gaussian_blur, grey, hsv_to_rgb, rgb_to_hsv
 from jaxgraphs.layers.resizing import Resizing
 from jaxgraphs.layers.resizing import resize as interpolate
 from jaxgraphs.layers.warp import affine_transform, map_coordinates
 from jaxgraphs.symbolic.context import Context
-
-_GREY = (0.2989, 0.5870, 0.1140)
 
 
 def _batched(function: Function) -> Function:
@@ -58,31 +57,6 @@ def resize_as_tensorflow(
     method = {"ResizeMethod.BILINEAR": "bilinear", 0: "bilinear", 1: "nearest", 2: "bicubic"}.get(method, method)
     x = images if method == "nearest" else floating(images)
     return interpolate(x, (1, 2), tuple(size), method, antialias)
-
-
-def _grey(images: Any) -> Any:
-    return jnp.sum(images * jnp.asarray(_GREY, images.dtype), axis=-1, keepdims=True).astype(images.dtype)
-
-
-def rgb_to_hsv(images: Any) -> Any:
-    """Hue, saturation and value, each from 0 to 1."""
-    images = jnp.where(jnp.abs(images) < jnp.finfo(images.dtype).eps, 0.0, images)
-    red, green, blue = (images[..., index] for index in range(3))
-    value, least = jnp.max(images, -1), jnp.min(images, -1)
-    spread = value - least
-    sixth = 1.0 / (6.0 * jnp.where(spread > 0, spread, 1.0))
-    hue = jnp.where(value == green, sixth * (blue - red) + 1 / 3, sixth * (red - green) + 2 / 3)
-    hue = jnp.where(spread > 0, jnp.where(value == red, sixth * (green - blue), hue), 0.0)
-    saturation = jnp.where(value > 0, spread / jnp.where(value > 0, value, 1.0), 0.0)
-    return jnp.stack([hue + (hue < 0.0), saturation, value], -1)
-
-
-def hsv_to_rgb(images: Any) -> Any:
-    """The way back from hue, saturation and value."""
-    hue, saturation, value = (images[..., index] for index in range(3))
-    turn = jnp.mod(hue, 1.0) * 6.0
-    colours = (jnp.abs(turn - 3.0) - 1.0, 2.0 - jnp.abs(turn - 2.0), 2.0 - jnp.abs(turn - 4.0))
-    return jnp.stack([value * (1.0 - saturation * (1.0 - jnp.clip(c, 0.0, 1.0))) for c in colours], -1)
 
 
 def extract_patches(images: Any, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid") -> Any:
@@ -143,31 +117,21 @@ def _crop(
     return images[:, top : images.shape[1] - bottom, left : images.shape[2] - right]
 
 
-def gaussian_blur(images: Any, kernel_size: Sequence[int] = (3, 3), sigma: Sequence[float] = (1.0, 1.0)) -> Any:
-    """Each channel convolved with a Gaussian bell of `sigma` pixels."""
+def _blurred(images: Any, kernel_size: Sequence[int] = (3, 3), sigma: Sequence[float] = (1.0, 1.0)) -> Any:
     check_sizes(*kernel_size)
-    rows, columns = (_bell(size, width) for size, width in zip(kernel_size, sigma, strict=True))
-    kernel = (rows[:, None] * columns[None, :]).astype(images.dtype)
-    kernel = jnp.broadcast_to(kernel[:, :, None, None], (*kernel.shape, images.shape[-1], 1))
-    return depthwise_convolve(images, kernel, strides=(1, 1), padding="same", dilation=(1, 1))
-
-
-def _bell(size: int, sigma: Any) -> Any:
-    places = jnp.arange(size, dtype=jnp.float32) - (size - 1) / 2
-    bell = jnp.exp(-0.5 * jnp.square(places / sigma))
-    return bell / jnp.sum(bell)
+    return gaussian_blur(images, kernel_size, sigma)
 
 
 IMAGES: Mapping[str, Function] = {
     "Resize": _batched(_resize),
-    "RGBToGrayscale": _batched(_grey),
+    "RGBToGrayscale": _batched(lambda images: grey(images).astype(images.dtype)),
     "RGBToHSV": _batched(rgb_to_hsv),
     "HSVToRGB": _batched(hsv_to_rgb),
     "ExtractPatches": _batched(extract_patches),
     "PadImages": _batched(_pad),
     "CropImages": _batched(_crop),
     "AffineTransform": _batched(affine_transform),
-    "GaussianBlur": _batched(gaussian_blur),
+    "GaussianBlur": _batched(_blurred),
     "MapCoordinates": lenient(map_coordinates),
 }
 """Class of `keras.ops.image` -> function of arrays."""

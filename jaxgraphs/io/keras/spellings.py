@@ -46,6 +46,8 @@ _BY_CLASS: Mapping[str, Mapping[str, str]] = {
         "W_regularizer": "embeddings_regularizer",
     }
     | {"W_constraint": "embeddings_constraint"},
+    "RandomGaussianBlur": {"sigma": "sigma"},
+    "ReversibleEmbedding": {"output_dim": "output_dim"},
     "Conv1D": {"filter_length": "kernel_size", "subsample_length": "strides"},
     "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
     "MaxPooling1D": {"pool_length": "pool_size", "stride": "strides"},

@@ -167,8 +167,8 @@ def test_an_open_size_that_a_call_needs():  # oracle: the message
 
 
 def test_what_a_graph_passes_on_is_said():  # oracle: the warning
-    data = chain((4, 4, 3), ("RandomHue", "hue", {"factor": 0.2}), ("Flatten", "flat", {}))
-    with pytest.warns(UserWarning, match=r"hue \(RandomHue\)"):
+    data = chain((4, 4, 3), ("RandomHeight", "tall", {"factor": 0.2}), ("Flatten", "flat", {}))
+    with pytest.warns(UserWarning, match=r"tall \(RandomHeight\)"):
         graph, variables = from_keras(data)
     np.testing.assert_array_equal(graph.apply(variables, normal(2, 4, 4, 3)), normal(2, 4, 4, 3).reshape(2, -1))
 
@@ -246,3 +246,39 @@ def test_orthogonal_regularizer():  # oracle: Keras
         found = graph["dense"].kernel_regularizer(variables["params"]["dense"]["kernel"])
         assert_close(found, expected, 1e-5)
         assert Graph.from_json(graph.to_json())["dense"].kernel_regularizer == graph["dense"].kernel_regularizer
+
+
+def test_pipeline():  # oracle: Keras at inference, and that what is random changes in training
+    x = keras.Input((6, 6, 3))
+    steps = [L.RandomInvert((1.0, 1.0), (0, 1)), L.AutoContrast((0, 1)), L.Dense(3, name="dense"), L.CenterCrop(4, 4)]
+    with keras_rules():
+        model = keras.Model(x, L.MaxNumBoundingBoxes(3)(L.Pipeline(steps)(x)))
+    graph, variables = from_keras(model)
+    values = normal(2, 6, 6, 3)
+    with keras_rules():
+        expected, in_training = model(values, training=False), model(values, training=True)
+    assert_close(graph.apply(variables, values), expected, 1e-5)
+    outputs = graph.apply(variables, values, train=True, rngs={"dropout": jax.random.key(0)})
+    assert_close(outputs, in_training, 1e-5)
+    assert list(variables["params"]["pipeline"]) == ["dense"]
+
+
+def test_rows_read_both_ways(tmp_path):  # oracle: Keras
+    ids, table = keras.Input((5,), dtype="int32"), L.ReversibleEmbedding(9, 4, tie_weights=False, logit_soft_cap=2.0)
+    with keras_rules():
+        model = keras.Model(ids, table(L.Dense(4)(table(ids)), reverse=True))
+        model.save(tmp_path / "model.keras")
+        expected = model(np.arange(10).reshape(2, 5) % 9)
+    graph, variables = from_keras(tmp_path / "model.keras")
+    assert_close(graph.apply(variables, np.arange(10).reshape(2, 5) % 9), expected, 1e-5)
+    assert graph.count_params() == model.count_params()
+
+
+def test_code_of_other_frameworks():  # oracle: the message
+    kinds = ("JaxLayer", "FlaxLayer", "TorchModuleWrapper", "TFSMLayer")
+    data = chain((4,), *[(kind, kind.lower(), {"call_fn": {"class_name": "__lambda__"}}) for kind in kinds])
+    with pytest.raises(GraphError) as caught:
+        from_keras(data)
+    assert all(f"the code within a {kind}, which is never run" in str(caught.value) for kind in kinds)
+    graph, variables = from_keras(data, {kind.lower(): jax.numpy.negative for kind in kinds})
+    assert_close(graph.apply(variables, normal(2, 4)), normal(2, 4), 1e-6)
