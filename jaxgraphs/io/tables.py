@@ -52,7 +52,7 @@ _CLASSES = (
     layers.RandomElasticTransform, layers.RandomErasing, layers.RandomGaussianBlur, layers.RandomGrayscale,
     layers.RandomHue, layers.RandomInvert, layers.RandomPerspective, layers.RandomPosterization,
     layers.RandomSaturation, layers.RandomSharpness, layers.RandomShear, layers.ReversibleEmbedding,
-    layers.Solarization,
+    layers.Solarization, layers.Highway, layers.LocallyConnected1D, layers.LocallyConnected2D, layers.MaxoutDense,
 )
 _NUMPY = (
     jnp.abs, jnp.add, jnp.all, jnp.any, jnp.arccos, jnp.arccosh, jnp.arcsin, jnp.arcsinh, jnp.arctan, jnp.arctan2,

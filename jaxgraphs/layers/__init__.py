@@ -43,6 +43,7 @@ from jaxgraphs.layers.core import Activation, Dense, Dropout, Embedding
 from jaxgraphs.layers.crossing import HashedCrossing
 from jaxgraphs.layers.einsum import EinsumDense
 from jaxgraphs.layers.feature_norm import GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
+from jaxgraphs.layers.former import Highway, LocallyConnected1D, LocallyConnected2D, MaxoutDense
 from jaxgraphs.layers.global_pooling import (
     GlobalAveragePooling1D,
     GlobalAveragePooling2D,
@@ -209,6 +210,7 @@ __all__ = [
     "GroupQueryAttention",
     "HashedCrossing",
     "Hashing",
+    "Highway",
     "Identity",
     "IntegerLookup",
     "LSTMCell",
@@ -217,6 +219,8 @@ __all__ = [
     "LayerNormalization",
     "LayerScale",
     "LeakyReLU",
+    "LocallyConnected1D",
+    "LocallyConnected2D",
     "Masking",
     "MaxPool1D",
     "MaxPool2D",
@@ -225,6 +229,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MaxoutDense",
     "MelSpectrogram",
     "Minimum",
     "MixUp",

@@ -37,6 +37,7 @@ _SILENT = frozenset(
         *("renorm_clipping", "renorm_momentum", "synchronized", "mode", "quantization_config", "autocast", "states"),
         *("registered_name", "module", "shared_object_id", "build_config", "lora_rank", "lora_alpha"),
         *("supports_masking", "bounding_box_format", "forget_bias_init", "create_input_layer", "rng_type"),
+        *("transform_bias",),
         *("query_shape", "key_shape", "value_shape"),
     )
 )

@@ -49,6 +49,7 @@ _BY_CLASS: Mapping[str, Mapping[str, str]] = {
     "RandomGaussianBlur": {"sigma": "sigma"},
     "ReversibleEmbedding": {"output_dim": "output_dim"},
     "Conv1D": {"filter_length": "kernel_size", "subsample_length": "strides"},
+    "LocallyConnected1D": {"filter_length": "kernel_size", "subsample_length": "strides"},
     "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
     "MaxPooling1D": {"pool_length": "pool_size", "stride": "strides"},
     "AveragePooling1D": {"pool_length": "pool_size", "stride": "strides"},
@@ -67,6 +68,7 @@ _BY_CLASS: Mapping[str, Mapping[str, str]] = {
 _SEPARATE: Mapping[str, tuple[tuple[str, ...], str]] = {
     "Conv2D": (("nb_row", "nb_col"), "kernel_size"),
     "SeparableConv2D": (("nb_row", "nb_col"), "kernel_size"),
+    "LocallyConnected2D": (("nb_row", "nb_col"), "kernel_size"),
     "Conv2DTranspose": (("nb_row", "nb_col"), "kernel_size"),
     "Conv3D": (("kernel_dim1", "kernel_dim2", "kernel_dim3"), "kernel_size"),
 }

@@ -318,3 +318,56 @@ def test_weights_by_order_and_by_name():  # oracle: the arrays written
         np.testing.assert_array_equal(variables["params"]["b"]["kernel"], two["kernel"])
     with pytest.raises(GraphError, match="do not fit the graph"):
         from_keras(whole(config, old_weights({"y": two, "x": one})))
+
+
+def test_highway_and_maxout():  # oracle: NumPy
+    """Keras 1's: a Dense that lets its input through, and the largest of several."""
+    w, carry, b, c = normal(4, 4), normal(4, 4, seed=1), normal(4, seed=2), normal(4, seed=3)
+    kernel, bias = normal(3, 4, 5, seed=4), normal(3, 5, seed=5)
+    config = functional(
+        [
+            entry("x", 4),
+            layer(
+                "Highway", "high", [("x", 0, 0)], activation="tanh", init="glorot_uniform", bias=True, input_dim=None
+            ),
+            layer("MaxoutDense", "most", [("high", 0, 0)], output_dim=5, nb_feature=3, bias=True, input_dim=None),
+        ],
+        ["x"],
+        ["most"],
+    )
+    weights = {
+        "high": {"high_W": w, "high_W_carry": carry, "high_b": b, "high_b_carry": c},
+        "most": {"most_W": kernel, "most_b": bias},
+    }
+    graph, variables = from_keras(whole(config, old_weights(weights), None))
+    x = normal(3, 4, seed=6)
+    share = 1 / (1 + np.exp(-(x @ carry + c)))
+    y = share * np.tanh(x @ w + b) + (1 - share) * x
+    assert_close(graph.apply(variables, x), np.max(np.einsum("bi,fio->bfo", y, kernel) + bias, axis=1), 1e-5)
+
+
+def test_locally_connected():  # oracle: NumPy, window by window
+    row, line = normal(4, 2 * 3, 5), normal(4, 5, seed=1)
+    square, plane = normal(2 * 3, 3 * 2 * 1, 4, seed=2), normal(2, 3, 4, seed=3)
+    sides = {"filters": 4, "kernel_size": [3, 2], "strides": [2, 1], "implementation": 1, "activation": "relu"}
+    config = functional(
+        [
+            entry("x", 8, 3),
+            entry("y", 5, 4, 1),
+            layer(
+                "LocallyConnected1D", "row", [("x", 0, 0)], nb_filter=5, filter_length=2, subsample_length=2, bias=True
+            ),
+            layer("LocallyConnected2D", "square", [("y", 0, 0)], **sides),
+        ],
+        ["x", "y"],
+        ["row", "square"],
+    )
+    weights = {"row": {"kernel": row, "bias": line}, "square": {"kernel": square, "bias": plane}}
+    graph, variables = from_keras(whole(config, old_weights(weights)))
+    x, y = normal(2, 8, 3, seed=4), normal(2, 5, 4, 1, seed=5)
+    one, two = graph.apply(variables, [x, y])
+    expected = np.stack([x[:, 2 * t : 2 * t + 2].reshape(2, -1) @ row[t] + line[t] for t in range(4)], axis=1)
+    assert_close(one, expected, 1e-5)
+    windows = [[y[:, 2 * r : 2 * r + 3, c : c + 2].reshape(2, -1) for c in range(3)] for r in range(2)]
+    expected = [[windows[r][c] @ square[3 * r + c] + plane[r, c] for c in range(3)] for r in range(2)]
+    assert_close(two, np.maximum(np.array(expected).transpose(2, 0, 1, 3), 0), 1e-5)
