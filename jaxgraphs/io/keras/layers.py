@@ -372,7 +372,7 @@ _PICTURES = (
 
 
 def _foreign(builder: Builder, record: LayerConfig, place: str) -> Any:
-    """A layer around code of another framework, which a file names or pickles, and which is never run."""
+    """A layer around code of another framework, which a file names or holds, and which is never run."""
     what = f"the code within a {record.kind}, which is never run"
     found = builder.unknowns.find(place, record.name, what=what, hint="lambda x: ...")
     return None if found is None else _custom(builder, record, place, found)
