@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from benchmarks import report
+from benchmarks.peers.ours import versions
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.layers.core import Dense
 from jaxgraphs.symbolic.node import Input
@@ -73,9 +76,13 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of calls")
+    parser.add_argument("--save", type=Path, help="write the numbers as JSON")
     options = parser.parse_args()
     measure(10)  # what JAX sets up once is not counted
-    print(table({size: measure(size) for size in options.sizes}))
+    rows = {size: measure(size) for size in options.sizes}
+    print(table(rows))
+    if options.save:
+        report.write(options.save, {str(size): row for size, row in rows.items()}, {"versions": versions()})
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ import itertools
 import statistics
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jaxgraphs as jg
-from benchmarks.peers.ours import build, graph_of
+from benchmarks import report
+from benchmarks.peers.ours import build, graph_of, versions
 from benchmarks.workloads import WORKLOADS, Subject
 
 SMALL = tuple(name for name, workload in WORKLOADS.items() if not workload.is_large)
@@ -67,8 +69,16 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--workloads", nargs="+", default=SMALL, choices=SMALL)
+    parser.add_argument("--allocator", action="store_true", help="with an allocator that keeps freed memory")
+    parser.add_argument("--save", type=Path, help="write the seconds of a step as JSON")
     given = parser.parse_args()
-    print(table(measure(given.workloads)))
+    if given.allocator:
+        jg.setup(allocator=True)
+    results = measure(given.workloads)
+    print(table(results))
+    if given.save:
+        more = {"versions": versions(), "allocator": given.allocator}
+        report.write(given.save, results, more)
 
 
 if __name__ == "__main__":

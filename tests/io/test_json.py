@@ -8,6 +8,7 @@ import inspect
 import json
 import pickle
 import pkgutil
+import sys
 from textwrap import dedent
 
 import flax.linen as nn
@@ -180,6 +181,8 @@ def test_every_layer(case):  # oracle: the text of the first
 
 
 def test_a_function_in_the_table_has_one_meaning():  # oracle: the function of that name in JAX
+    if "jax2onnx" in sys.modules:
+        pytest.skip("jax2onnx puts functions of its own into JAX")
     for name, function in FUNCTIONS.items():
         module, _, short = name.partition(".")
         home = {"jnp": jnp, "nn": jax.nn, "lax": jax.lax}.get(module)

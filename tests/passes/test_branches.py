@@ -60,7 +60,12 @@ def shared_across_graphs():
     return jg.Graph([x, other], layers.Dense(2)(layers.concatenate(read))), [floats(4, 6, 4), floats(4, 6, 4, seed=1)]
 
 
-GRAPHS = [question_answering, siamese, shared_across_graphs, pytest.param(mixed, marks=pytest.mark.slow)]
+GRAPHS = [
+    siamese,
+    shared_across_graphs,
+    pytest.param(question_answering, marks=pytest.mark.slow),
+    pytest.param(mixed, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("make", GRAPHS)

@@ -26,7 +26,8 @@ def bidirectional():
     return jg.Graph(text, layers.Dense(2)(layers.concatenate([layers.Flatten()(every), h, c, last]))), ids((4, 6))
 
 
-GRAPHS = [question_answering, siamese, mixed, unlike_lengths, shared_across_graphs, bidirectional]
+SLOW = [question_answering, siamese, mixed, unlike_lengths]
+GRAPHS = [bidirectional, shared_across_graphs, *(pytest.param(make, marks=pytest.mark.slow) for make in SLOW)]
 
 
 @pytest.mark.parametrize("make", GRAPHS)
@@ -40,7 +41,7 @@ def test_outputs_and_gradients_stay(make):  # oracle: the graph before the pass
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("make", [question_answering, bidirectional])
+@pytest.mark.parametrize("make", [question_answering, pytest.param(bidirectional, marks=pytest.mark.slow)])
 def test_gates_may_be_looked_up(make):  # oracle: the graph before both passes
     graph, x = make()
     variables = graph.init(jax.random.key(0))
