@@ -112,7 +112,7 @@ def torch(workload: Workload, precision: str, *, is_compiled: bool = False) -> t
         loss = sum(peer._LOSSES[name](output.float(), target) for name, output, target in terms)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step, lambda: torch.cuda.max_memory_allocated() if device == "cuda" else None
 

@@ -25,7 +25,7 @@ def test_members_at_once_and_in_turn(capsys):  # oracle: a row for each kind, wh
 
 @pytest.mark.slow
 def test_gpu_rows(tmp_path):  # oracle: the operations of two LSTMs and a dense layer, counted by hand
-    results = gpu.main(["--tiny", "--save", str(tmp_path / "gpu.json")])
+    results = gpu.main(["--tiny", "--frameworks", "jaxgraphs", "linen", "torch", "--save", str(tmp_path / "gpu.json")])
     assert {row["precision"] for row in results["rows"]} == {"float32", "bfloat16"}
     assert {"jaxgraphs", "linen"} <= {row["framework"] for row in results["rows"]}
     matrices = 2 * (128 + 32) * 4 * 32 * 100 * 2 + 2 * 64
