@@ -124,7 +124,13 @@ def test_mixing():  # oracle: every picture is what two of the batch give
     assert np.mean(y, axis=(1, 2, 3)).std() > 1
 
 
-@pytest.mark.parametrize("layer", [layers.RandAugment(), layers.AugMix(), layers.AugMix(all_ops=False)], ids=repr)
+SEVERAL = [
+    layers.RandAugment(),
+    *(pytest.param(each, marks=pytest.mark.slow) for each in (layers.AugMix(), layers.AugMix(all_ops=False))),
+]
+
+
+@pytest.mark.parametrize("layer", SEVERAL, ids=repr)
 def test_several_in_a_row(layer):  # oracle: the bounds, the key, and one program for all draws
     run = jax.jit(lambda x, key: layer.run({}, (x,), {}, Context(train=True, rngs={"dropout": key})).outputs)
     outputs = [np.asarray(run(COLOURS, jax.random.key(seed))) for seed in (0, 0, 1, 2)]

@@ -68,8 +68,8 @@ def shared_across_graphs():
     return jg.Graph([a, b], layers.Dense(1)(layers.concatenate(read))), [floats(4, 6, 4), floats(4, 5, 4, seed=1)]
 
 
-SLOW = [question_answering, siamese, mixed, gated, bidirectional, nested]
-GRAPHS = [unlike_lengths, shared_across_graphs, *(pytest.param(make, marks=pytest.mark.slow) for make in SLOW)]
+SLOW = [question_answering, siamese, mixed, gated, bidirectional, unlike_lengths]
+GRAPHS = [nested, shared_across_graphs, *(pytest.param(make, marks=pytest.mark.slow) for make in SLOW)]
 
 
 @pytest.mark.parametrize("make", GRAPHS)
