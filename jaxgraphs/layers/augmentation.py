@@ -95,12 +95,7 @@ class Warp(LastAugmentation):
     interpolations: ClassVar[tuple[str, ...]] = ("nearest", "bilinear")
 
     def validate(self) -> None:
-        if self.fill_mode not in FILL_MODES:
-            raise GraphValueError(
-                f"{title(self)} cannot fill so.",
-                received=f"fill_mode={self.fill_mode!r}",
-                expected=", ".join(FILL_MODES),
-            )
+        check_fill_mode(self)
 
     def changed_last(self, x: Array, key: Array) -> Array:
         numbers = self.transform(key, *x.shape[:3])
@@ -109,6 +104,16 @@ class Warp(LastAugmentation):
     def transform(self, key: Array, count: Any, height: Any, width: Any) -> Array:
         """(count, 8): for each picture the numbers that `affine_transform` takes."""
         raise NotImplementedError
+
+
+def check_fill_mode(layer: Any) -> None:
+    """Refuses a `fill_mode` that there is not."""
+    if layer.fill_mode not in FILL_MODES:
+        raise GraphValueError(
+            f"{title(layer)} cannot fill so.",
+            received=f"fill_mode={layer.fill_mode!r}",
+            expected=", ".join(FILL_MODES),
+        )
 
 
 @describes

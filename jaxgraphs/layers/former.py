@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -47,10 +48,10 @@ class Highway(Layer):
 
     def weights(self, *specs: Any, **_: Any) -> Mapping[str, Any]:
         size = specs[0].dims[-1]
-        kernel, bias = _pairs(self)
+        kernel = _limits(self, "kernel")
         kernels = {f"{name}_kernel": Weight((size, size), self.kernel_initializer, **kernel) for name in _WAYS}
         starts = zip(_WAYS, ("zeros", "ones"), strict=True)
-        biases = {f"{name}_bias": Weight((size,), make(start), **bias) for name, start in starts}
+        biases = {f"{name}_bias": Weight((size,), make(start), **_limits(self, "bias")) for name, start in starts}
         return {**kernels, **biases} if self.use_bias else kernels
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
@@ -97,10 +98,10 @@ class MaxoutDense(Layer):
         check_floating(self, _row(self, specs))
 
     def weights(self, *specs: Any, **_: Any) -> Mapping[str, Any]:
-        kernel, bias = _pairs(self)
         shape = (self.nb_feature, specs[0].dims[-1], self.units)
-        made = {"kernel": Weight(shape, self.kernel_initializer, **kernel)}
-        return made | ({"bias": Weight((self.nb_feature, self.units), make("zeros"), **bias)} if self.use_bias else {})
+        made = {"kernel": Weight(shape, self.kernel_initializer, **_limits(self, "kernel"))}
+        own = Weight((self.nb_feature, self.units), make("zeros"), **_limits(self, "bias"))
+        return made | ({"bias": own} if self.use_bias else {})
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
         y = jnp.einsum("bi,fio->bfo", x, weights["kernel"])
@@ -144,15 +145,10 @@ class _Local(SpatialLayer):
 
     def weights(self, *specs: Any, **_: Any) -> Mapping[str, Any]:
         places = self._places(specs[0].dims)
-        window = specs[0].dims[self.channel_axis]
-        for size in self.kernel_size:
-            window *= size
-        kernel, bias = _pairs(self)
-        count = 1
-        for place in places:
-            count *= place
-        made = {"kernel": Weight((count, window, self.filters), self.kernel_initializer, **kernel)}
-        own = Weight((*places, self.filters), self.bias_initializer, **bias)
+        window = specs[0].dims[self.channel_axis] * math.prod(self.kernel_size)
+        shape = (math.prod(places), window, self.filters)
+        made = {"kernel": Weight(shape, self.kernel_initializer, **_limits(self, "kernel"))}
+        own = Weight((*places, self.filters), self.bias_initializer, **_limits(self, "bias"))
         return made | ({"bias": own} if self.use_bias else {})
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
@@ -181,10 +177,7 @@ class _Local(SpatialLayer):
         outer = [first + 2 * index for index in range(self.rank)]
         rest = [axis for axis in range(1, x.ndim) if axis not in outer]
         x = x.transpose(0, *outer, *rest)
-        count, size = 1, 1
-        for axis, length in enumerate(x.shape[1:]):
-            count, size = (count * length, size) if axis < self.rank else (count, size * length)
-        return x.reshape(x.shape[0], count, size)
+        return x.reshape(x.shape[0], math.prod(places), math.prod(x.shape[1 + self.rank :]))
 
 
 @describes
@@ -235,9 +228,6 @@ def _row(layer: Layer, specs: tuple[Any, ...]) -> TensorSpec:
     return spec
 
 
-def _pairs(layer: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What holds for a layer's kernels, and for its biases."""
-    return tuple(
-        {"regularizer": getattr(layer, f"{name}_regularizer"), "constraint": getattr(layer, f"{name}_constraint")}
-        for name in ("kernel", "bias")
-    )  # type: ignore[return-value]
+def _limits(layer: Any, part: str) -> dict[str, Any]:
+    """What holds for a layer's kernels, or for its biases."""
+    return {"regularizer": getattr(layer, f"{part}_regularizer"), "constraint": getattr(layer, f"{part}_constraint")}

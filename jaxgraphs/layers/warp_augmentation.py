@@ -7,12 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgraphs.errors import GraphValueError
-from jaxgraphs.layers.augmentation import LastAugmentation, Warp
+from jaxgraphs.layers.augmentation import LastAugmentation, Warp, check_fill_mode
 from jaxgraphs.layers.base import Array, describes
 from jaxgraphs.layers.pictures import gaussian_blur
-from jaxgraphs.layers.warp import FILL_MODES, affine_transform, map_coordinates
-from jaxgraphs.symbolic.node import title
+from jaxgraphs.layers.warp import affine_transform, map_coordinates
 
 
 @describes
@@ -138,12 +136,7 @@ class RandomElasticTransform(LastAugmentation):
     def validate(self) -> None:
         self.bounded(self.factor)
         self.bounded(self.scale)
-        if self.fill_mode not in FILL_MODES:
-            raise GraphValueError(
-                f"{title(self)} cannot fill so.",
-                received=f"fill_mode={self.fill_mode!r}",
-                expected=", ".join(FILL_MODES),
-            )
+        check_fill_mode(self)
 
     def changed_last(self, x: Array, key: Array) -> Array:
         keys = jax.random.split(key, 3)

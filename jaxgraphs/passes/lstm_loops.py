@@ -29,7 +29,7 @@ from jaxgraphs.symbolic.node import PyTree
 
 
 @describes
-class LoopedLSTM(LSTM):
+class LeanLSTM(LSTM):
     """An LSTM with the usual activations and a derivative of its own."""
 
     def call(self, weights: Weights, x: Array, initial_state: Any = None, *, context: Context) -> PyTree:
@@ -53,32 +53,32 @@ class LoopedLSTM(LSTM):
 
 
 @describes
-class LoopedTabledLSTM(Tabled, LoopedLSTM):
+class LeanTabledLSTM(Tabled, LeanLSTM):
     """The same, which may look up its gates."""
 
 
 @describes
-class LoopedBidirectional(Bidirectional):
+class LeanBidirectional(Bidirectional):
     """A Bidirectional of two such layers."""
 
     @property
     def forward(self) -> Any:
-        return _looped(super().forward)
+        return _lean(super().forward)
 
     @property
     def backward(self) -> Any:
-        return _looped(super().backward)
+        return _lean(super().backward)
 
 
 @describes
-class LoopedTabledBidirectional(LoopedBidirectional, TabledBidirectional):
+class LeanTabledBidirectional(LeanBidirectional, TabledBidirectional):
     """The same, whose layers may look up their gates."""
 
 
-_KINDS: Mapping[type, type[Layer]] = {LSTM: LoopedLSTM, TabledLSTM: LoopedTabledLSTM}
+_KINDS: Mapping[type, type[Layer]] = {LSTM: LeanLSTM, TabledLSTM: LeanTabledLSTM}
 _PAIRS: Mapping[type, type[Layer]] = {
-    Bidirectional: LoopedBidirectional,
-    TabledBidirectional: LoopedTabledBidirectional,
+    Bidirectional: LeanBidirectional,
+    TabledBidirectional: LeanTabledBidirectional,
 }
 
 
@@ -109,7 +109,7 @@ class LSTMLoops:
 def _choose(layer: Any) -> type[Layer] | None:
     if type(layer) in _PAIRS:
         pair = (layer.layer, layer.backward_layer or layer.layer)
-        return _PAIRS[type(layer)] if all(_choose(inner) is LoopedLSTM for inner in pair) else None
+        return _PAIRS[type(layer)] if all(_choose(inner) is LeanLSTM for inner in pair) else None
     return _KINDS[type(layer)] if type(layer) in _KINDS and _is_usual(layer) else None
 
 
@@ -118,5 +118,5 @@ def _is_usual(layer: LSTM) -> bool:
     return usual and not (layer.unroll or layer.recompute)
 
 
-def _looped(layer: Any) -> Any:
+def _lean(layer: Any) -> Any:
     return lowered(layer, _KINDS[type(layer)])

@@ -191,7 +191,7 @@ class Trainer:
 
         Args: as for `train_step`; the state stays usable.
         """
-        return self._train_one.lower(state, self._batch(*unpack(batch)))
+        return self._train_one.lower(state, self._arranged(batch))
 
     def fit(
         self,

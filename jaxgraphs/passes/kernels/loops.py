@@ -25,7 +25,7 @@ STEPS_IN_A_TURN = 4
 
 
 class Reading(NamedTuple):
-    """One call of a recurrent layer, whose weights stand in the cell's own order.
+    """One call of a recurrent layer.
 
     Args:
         layer: an LSTM, GRU or SimpleRNN.
