@@ -11,14 +11,22 @@ import jax
 import numpy as np
 
 
+QUICKLY = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    # Without optimisation, its functions for some Intel CPUs give NaN (jax 0.10.2, Sapphire Rapids).
+    "xla_cpu_enable_platform_dependent_math": False,
+}
+"""XLA's options for a program that runs once."""
+
+
 def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """`function` as one program, compiled without much optimisation.
 
     To compute each operation by itself takes a program for each, which is most of what a test would cost; to optimise
     a program that runs once would be the rest.
     """
-    quickly = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    return jax.jit(function, compiler_options=quickly, **options)
+    return jax.jit(function, compiler_options=QUICKLY, **options)
 
 
 @contextlib.contextmanager

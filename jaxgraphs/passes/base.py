@@ -21,12 +21,16 @@ class Setting:
         is_spread: whether its batches or arrays lie on several devices already, by a mesh.
         may_arrange: whether the new graph may be fed by other arrays, computed once from those of the old one.
         devices: host devices that a step may compute branches on, each of which has all arrays.
+        is_compiled: whether the step is compiled with what passes choose of XLA's options.
+        options: what passes before this one chose.
     """
 
     training: bool = True
     is_spread: bool = False
     may_arrange: bool = False
     devices: tuple[Any, ...] = ()
+    is_compiled: bool = False
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class PassResult(NamedTuple):
@@ -36,11 +40,13 @@ class PassResult(NamedTuple):
         graph: the new one; the old one where the pass found nothing.
         notes: what was rewritten and why, a sentence for each place.
         arrange: the arrays of the old graph -> those of the new one; None says that they are the same.
+        options: XLA's, by name, that the step is to be compiled with.
     """
 
     graph: Graph
     notes: tuple[str, ...] = ()
     arrange: Arrange | None = None
+    options: Mapping[str, str] = {}
 
 
 class Pass(Protocol):

@@ -9,6 +9,7 @@ from jaxgraphs.graph.run import nodes_of
 from jaxgraphs.layers.base import Array, describes
 from jaxgraphs.layers.conv import Conv2D
 from jaxgraphs.passes.base import PassResult, Setting, listed
+from jaxgraphs.passes.eigen import chooses_eigen
 from jaxgraphs.passes.kernels.convolution import convolve_by_products
 from jaxgraphs.passes.lowering import lower
 from jaxgraphs.symbolic.node import Node
@@ -33,8 +34,10 @@ class KernelGradients:
     idea = "gradients of convolution kernels are matrix products on a CPU"
 
     def objection(self, setting: Setting) -> str | None:
-        """Not at inference, where there are no gradients."""
-        return None if setting.training else "at inference there are no gradients"
+        """Not at inference, where there are no gradients, nor where Eigen computes them as fast."""
+        if not setting.training:
+            return "at inference there are no gradients"
+        return "Eigen's are faster" if chooses_eigen(setting.options) else None
 
     def rewrite(self, graph: Graph, setting: Setting) -> PassResult:
         """The graph with products for the gradients of the kernels for which that is faster."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError, did_you_mean
@@ -12,6 +12,7 @@ from jaxgraphs.passes.base import Arrange, Pass, Setting, Variables
 from jaxgraphs.passes.branches import RecurrentBranches
 from jaxgraphs.passes.constants import FoldedConstants
 from jaxgraphs.passes.depthwise import DepthwiseConvolution
+from jaxgraphs.passes.eigen import EigenConvolutions
 from jaxgraphs.passes.folding import FoldedNormalization
 from jaxgraphs.passes.gate_tables import GateTables
 from jaxgraphs.passes.idle import IdleCalls
@@ -37,6 +38,7 @@ PASSES: tuple[Pass, ...] = (
     RecurrentBranches(),
     PointwiseConvolution(),
     DepthwiseConvolution(),
+    EigenConvolutions(),
     KernelGradients(),
     ShiftedPooling(),
 )
@@ -73,11 +75,13 @@ class Optimized:
         graph: computes what the old graph did.
         entries: what each pass did.
         steps: what makes the arrays that feed it of the old graph's, one after another; often none is needed.
+        options: XLA's, by name, that a step on it is to be compiled with.
     """
 
     graph: Graph
     entries: tuple[Entry, ...] = ()
     steps: tuple[Arrange, ...] = ()
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def arrange(self, variables: Variables) -> Variables:
         """The arrays that feed the graph, from those of the old one; pure."""
@@ -110,10 +114,11 @@ def optimize(graph: Graph, passes: Any = "all", setting: Setting | None = None) 
         objection = each.objection(setting) if each.name in wanted else "switched off"
         notes: Sequence[str] = ()
         if objection is None:
-            graph, notes, arrange = each.rewrite(graph, setting)
+            graph, notes, arrange, options = each.rewrite(graph, setting)
             steps += [] if arrange is None else [arrange]
+            setting = dataclasses.replace(setting, options={**setting.options, **options})
         entries.append(Entry(each.name, each.idea, tuple(notes), objection))
-    return Optimized(graph, tuple(entries), tuple(steps))
+    return Optimized(graph, tuple(entries), tuple(steps), setting.options)
 
 
 def chosen(passes: Any, more: Iterable[str] = ()) -> frozenset[str]:

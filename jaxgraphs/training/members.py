@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxgraphs.errors import GraphValueError
 from jaxgraphs.training.batch import Batch
+from jaxgraphs.training.compiled import Compiled
 from jaxgraphs.training.feeding import Arrays, arrays_of, order_of, split
 from jaxgraphs.training.objective import Objective
 from jaxgraphs.training.optimizers.rate import with_learning_rate
@@ -75,9 +76,15 @@ class Members:
         def evaluate(variables: Any, sums: PyTree, batch: Batch, weights: Any) -> PyTree:
             return make_eval_step(self._objective(weights))(variables, sums, batch)
 
-        self._train = {own: jax.jit(jax.vmap(train, (0, 0, 0 if own else None, 0)), donate_argnums=0) for own in (0, 1)}
-        self._evaluate = jax.jit(jax.vmap(evaluate, (0, 0, None, 0)))
-        self._predict = jax.jit(jax.vmap(_predict_step(trainer), (0, None)))
+        plan = trainer.plan()
+        self._train = {
+            own: Compiled(
+                jax.vmap(train, (0, 0, 0 if own else None, 0)), lambda: plan.training.options, donate_argnums=0
+            )
+            for own in (0, 1)
+        }
+        self._evaluate = Compiled(jax.vmap(evaluate, (0, 0, None, 0)), lambda: plan.evaluating.options)
+        self._predict = Compiled(jax.vmap(_predict_step(trainer), (0, None)), lambda: plan.predicting.options)
 
     def init(self) -> TrainState:
         """The members' states as one, a new first axis in each array."""

@@ -12,12 +12,9 @@ import numpy as np
 import optax
 
 from jaxgraphs.errors import GraphValueError, did_you_mean
-from jaxgraphs.graph.count import leaves_with_path
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.run import nodes_of
-from jaxgraphs.layers.base import Layer
-from jaxgraphs.layers.wrap import LinenLayer
 from jaxgraphs.passes.branches import branch_mesh
+from jaxgraphs.passes.convolving import convolutions
 from jaxgraphs.passes.side_by_side import AXIS
 from jaxgraphs.training.batch import Batch
 from jaxgraphs.training.gradient import Way
@@ -65,7 +62,7 @@ class Plan:
 
     def way(self, graph: Graph) -> Way:
         """How gradients are found."""
-        is_unrolled = jax.default_backend() == "cpu" and has_convolutions(graph)
+        is_unrolled = jax.default_backend() == "cpu" and bool(convolutions(graph))
         way = Way(self.accumulate, is_unrolled, remat_wrap(graph, self.remat))
         if self.strategy == "pmap" and self.layout is not None:
             return dataclasses.replace(way, mesh=self.layout.mesh, axis=self.layout.axis)
@@ -177,24 +174,6 @@ def _of_one(leaf: Any) -> Any:
     return leaf.addressable_data(0) if is_on_each else leaf
 
 
-def has_convolutions(graph: Graph) -> bool:
-    """Whether a layer convolves; XLA on a CPU runs convolutions in a loop two orders of magnitude slower."""
-    if any(_convolves(node.layer) for _, node in nodes_of(graph)):
-        return True
-    # What a Flax module does shows in its arrays alone: a kernel over two axes or more.
-    modules = [path for path, node in nodes_of(graph) if isinstance(node.layer, LinenLayer)]
-    arrays = list(leaves_with_path(graph.variable_specs().get("params", {}))) if modules else []
-    kernels = [path for path, array in arrays if path[-1] == "kernel" and len(array.shape) > 3]
-    return any(path[: len(module)] == tuple(module) for path in kernels for module in modules)
-
-
-def _convolves(layer: Any) -> bool:
-    """Whether a layer, or one that it holds, is a convolution."""
-    fields = [getattr(layer, field.name) for field in dataclasses.fields(layer)]
-    held = [item for value in fields for item in (value if isinstance(value, tuple) else (value,))]
-    return "Conv" in layer.kind or any(_convolves(item) for item in held if isinstance(item, Layer))
-
-
 def _evened(batch: Batch, devices: int, *, can_pad: bool) -> Batch:
     """A process's rows, of one number on each of its devices; marked, as other processes' rows may have to be."""
     size = len(batch.inputs[0])
@@ -221,7 +200,7 @@ def filled_up(batch: Batch, missing: int) -> Batch:
 
 
 def _check_loop(graph: Graph) -> None:
-    if jax.default_backend() == "cpu" and has_convolutions(graph):
+    if jax.default_backend() == "cpu" and convolutions(graph):
         raise GraphValueError(
             "Several steps in a call would be slower here: XLA on a CPU runs convolutions within a loop up to a "
             "hundred times slower than outside.",

@@ -63,7 +63,7 @@ class Rewriting:
         return self.training.graph if train else self.evaluating.graph
 
     def _optimized(self, graph: Graph, *, training: bool) -> Optimized:
-        setting = Setting(training=training, is_spread=self.is_spread, devices=self.devices)
+        setting = Setting(training=training, is_spread=self.is_spread, devices=self.devices, is_compiled=True)
         return optimize(graph, _on_graphs(self.passes), setting)
 
     def __repr__(self) -> str:

@@ -26,6 +26,7 @@ from jaxgraphs.training.arranging import remembering
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
 from jaxgraphs.training.checkpointing.session import open_session
+from jaxgraphs.training.compiled import Compiled
 from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, stream, unpack, unpack_batch
 from jaxgraphs.training.feeds import ArrayFeed, StreamFeed, in_step
 from jaxgraphs.training.history import History
@@ -134,11 +135,14 @@ class Trainer:
         )
         step = make_train_step(self.objective, self.optimizer, self.execution.way(self.objective.graph))
         step = self.execution.laid_out(by_rows(step, found, self.optimizer))
-        self._train = jax.jit(step, donate_argnums=0)
-        self._train_one = jax.jit(make_one_step(step, self.objective.empty), donate_argnums=0)
-        self._train_many = jax.jit(make_many_steps(step), donate_argnums=0)
-        self._evaluate = jax.jit(make_eval_step(self.objective))
-        self._predict = jax.jit(make_predict_step(lambda: self._rewriting.predicting.graph))
+        plan = self._rewriting
+        self._train, self._train_one, self._train_many = (
+            Compiled(each, lambda: plan.training.options, donate_argnums=0)
+            for each in (step, make_one_step(step, self.objective.empty), make_many_steps(step))
+        )
+        self._evaluate = Compiled(make_eval_step(self.objective), lambda: plan.evaluating.options)
+        predict = make_predict_step(lambda: plan.predicting.graph)
+        self._predict = Compiled(predict, lambda: plan.predicting.options)
         self._logs = jax.jit(self.objective.logs)
         self._arranged = remembering(lambda batch: self._batch(*unpack(batch)))
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)

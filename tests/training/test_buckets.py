@@ -45,7 +45,7 @@ def test_a_handful_of_shapes_compile():  # oracle: the number of compilations, o
     trainer = jg.Trainer(graph, "adam", "sparse_categorical_crossentropy")
     _, history = trainer.fit(trainer.init(jax.random.key(0)), buckets(y=LABELS % 2), epochs=3, verbose=0)
     # Each bucket's short batch carries marks of its real rows, which the whole ones do without.
-    assert trainer._train._cache_size() <= 6
+    assert trainer._train.programs <= 6
     assert len(history.epoch) == 3
     assert np.isfinite(history.history["loss"]).all()
 

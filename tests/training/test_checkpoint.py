@@ -71,7 +71,7 @@ def test_a_run_goes_on(tmp_path, whole, steps, asynchronous):  # oracle: the run
     with pytest.raises(Fails):
         fit(saved, [dies_after(steps)])
     assert_same_run(fit(saved), whole)
-    assert TRAINER._train._cache_size() == 1
+    assert TRAINER._train.programs == 1
 
 
 @pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_train_end"])

@@ -143,12 +143,12 @@ def test_compiled_once():  # oracle: the number of compilations
     trainer = trainer_of(classifier(normalised=True, dropout=0.2))
     state = trainer.init(jax.random.key(0))
     state, _ = trainer.fit(state, x, y, epochs=3, batch_size=8, verbose=0)
-    assert trainer._train._cache_size() == 1
+    assert trainer._train.programs == 1
     trainer.fit(state, x, y, epochs=2, batch_size=8, verbose=0)
-    assert trainer._train._cache_size() == 1
+    assert trainer._train.programs == 1
     for _ in range(3):
         state, _ = trainer.train_step(state, (x[:4], y[:4]))
-    assert (trainer._train._cache_size(), trainer._train_one._cache_size()) == (1, 1)  # without running sums
+    assert (trainer._train.programs, trainer._train_one.programs) == (1, 1)  # without running sums
 
 
 def test_train_step_donates_and_fit_does_not():  # oracle: which arrays still can be read

@@ -58,10 +58,10 @@ def test_nothing_is_compiled_anew():  # oracle: the count of compiled steps
     a = Input((2,), name="a")
     trainer = Trainer(Graph(a, Dense(1)(a)), optimizer="adam", loss="mse")
     state, _ = trainer.fit(trainer.init(jax.random.key(0)), x, y, epochs=2, batch_size=4, verbose=0)
-    compiled = trainer._train._cache_size()
+    compiled = trainer._train.programs
     changes = [LearningRateScheduler(lambda epoch, rate: rate * 0.5), ReduceLROnPlateau("loss", patience=0, factor=0.5)]
     state, _ = trainer.fit(state, x, y, epochs=3, batch_size=4, verbose=0, callbacks=changes)
-    assert trainer._train._cache_size() == compiled
+    assert trainer._train.programs == compiled
     assert float(learning_rate(state.opt_state)) < 0.001 / 8 + 1e-9
 
 
