@@ -21,8 +21,8 @@ _SETTINGS = (
     ("MALLOC_MMAP_MAX_", -4, 0),
     ("MALLOC_TRIM_THRESHOLD_", -1, -1),
     ("MALLOC_TOP_PAD_", -2, 64 * 2**20),
-    ("MALLOC_ARENA_MAX", -8, 1),
 )
+_ARENAS = ("MALLOC_ARENA_MAX", -8)
 _DEVICES = "JAX_NUM_CPU_DEVICES"
 _RESTARTED = "JAXGRAPHS_RESTARTED"
 
@@ -65,7 +65,7 @@ def setup(
     done: list[str] = []
     late: dict[str, str] = {}
     if allocator:
-        late |= _keep_memory(done)
+        late |= _keep_memory(host_devices or 1, done)
     if host_devices is not None:
         late |= _make_devices(host_devices, done)
     if late:
@@ -88,9 +88,11 @@ def _check(host_devices: Any) -> None:
         raise GraphValueError("`host_devices` is a whole number from 1.", received=repr(host_devices))
 
 
-def _keep_memory(done: list[str]) -> Mapping[str, str]:
+def _keep_memory(devices: int, done: list[str]) -> Mapping[str, str]:
     """Tells glibc now, where JAX has not taken memory yet; else the variables to begin anew with."""
-    wanted = {name: str(value) for name, _, value in _SETTINGS}
+    # Devices that share one arena wait for each other at each allocation of a step.
+    settings = (*_SETTINGS, (*_ARENAS, 1 if devices == 1 else 2 * devices))
+    wanted = {name: str(value) for name, _, value in settings}
     if all(os.environ.get(name) == value for name, value in wanted.items()):
         done.append("freed memory is kept for the next step, as the environment says")
         return {}
@@ -100,7 +102,7 @@ def _keep_memory(done: list[str]) -> Mapping[str, str]:
         return {}
     if "jaxlib" in sys.modules:
         return wanted
-    for _, number, value in _SETTINGS:
+    for _, number, value in settings:
         mallopt(number, value)
     # For `keeps_freed_memory`, and for the processes that this one starts.
     os.environ.update(wanted)

@@ -34,17 +34,18 @@ print(jax.device_count(), jax.config.jax_compilation_cache_dir)
     assert "anew" not in said
 
 
-def test_a_process_that_is_late_begins_anew_once():  # oracle: what it prints before and after
-    code = """
+@pytest.mark.parametrize(("devices", "arenas"), [(2, 4), (1, 1)])
+def test_a_process_that_is_late_begins_anew_once(devices, arenas):  # oracle: what it prints before and after
+    code = f"""
 import os, jax
 print(jax.device_count(), os.environ.get("MALLOC_ARENA_MAX"))
 import jaxgraphs as jg
-jg.setup(allocator=True, host_devices=2)
+jg.setup(allocator=True, host_devices={devices})
 """
     lines, said = run(code)
-    assert lines == ["1 None", "2 1"]
+    assert lines == ["1 None", f"{devices} {arenas}"]
     assert said.count("beginning anew with") == 1
-    assert "JAX_NUM_CPU_DEVICES=2" in said
+    assert ("JAX_NUM_CPU_DEVICES=2" in said) == (devices == 2)
 
 
 def test_a_process_that_may_not_begin_anew_is_told():  # oracle: the message
