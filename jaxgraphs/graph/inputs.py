@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgraphs.errors import GraphError, combine, did_you_mean
 from jaxgraphs.symbolic.node import UNKNOWN, SymbolicTensor, is_symbolic, title
-from jaxgraphs.symbolic.spec import TensorSpec
+from jaxgraphs.symbolic.spec import Dim, TensorSpec
 
 if TYPE_CHECKING:
     from jaxgraphs.graph.graph import Graph
@@ -56,7 +56,7 @@ def check_inputs(graph: Graph, values: Sequence[Any]) -> list[jax.Array]:
     Raises: GraphValueError that lists every input of a wrong rank, size or dtype, and sizes that disagree.
     """
     problems, arrays = [], []
-    sizes: dict[str, tuple[int, str]] = {}
+    sizes: dict[Dim, tuple[int, str]] = {}
     for tensor, value in zip(graph.inputs, values, strict=True):
         name = graph.tensor_name(tensor)
         array, problem = _as_array(value, tensor.spec)
@@ -133,7 +133,7 @@ def _convert(array: jax.Array, spec: TensorSpec) -> tuple[jax.Array, str | None]
     return array.astype(expected), None
 
 
-def _shape_problem(array: Any, spec: TensorSpec, name: str, sizes: dict[str, tuple[int, str]]) -> str | None:
+def _shape_problem(array: Any, spec: TensorSpec, name: str, sizes: dict[Dim, tuple[int, str]]) -> str | None:
     if spec == UNKNOWN:
         return None
     if array.ndim != spec.rank:
@@ -143,7 +143,7 @@ def _shape_problem(array: Any, spec: TensorSpec, name: str, sizes: dict[str, tup
             if isinstance(size, int) and size != wanted:
                 return _other_shape(array, spec)
         elif isinstance(size, int):
-            first, other = sizes.setdefault(str(wanted), (size, name))
+            first, other = sizes.setdefault(wanted, (size, name))
             if first != size and str(wanted) == "batch":
                 return f"{array.shape}: a batch of {size}, where '{other}' has {first}"
     return None

@@ -310,7 +310,7 @@ class Trainer:
         for batch in self._batches(x, None, None, batch_size):
             present = batch.targets.present
             real = slice(None) if present is None else fetched(present)
-            outputs = self._predict(variables, self.execution.alone(self._device_inputs(batch)))
+            outputs = self._predict(variables, self.execution.alone(batch.inputs))
             yield jax.tree.map(lambda leaf, rows=real: fetched(leaf)[rows], outputs)
 
     def _train_on(self, state: TrainState, sums: PyTree, batches: Sequence[Batch]) -> Any:
