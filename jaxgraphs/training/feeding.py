@@ -56,11 +56,13 @@ class Arrays:
         is_even = self.size % batch_size == 0
         for start in range(first * batch_size, self.size, batch_size):
             end = min(start + batch_size, self.size)
-            rows = np.arange(start, end) if order is None else order[start:end]
             if share is not None:
+                rows = np.arange(start, end) if order is None else order[start:end]
                 yield self._shared(rows, batch_size if can_pad else len(rows), share, can_pad=can_pad)
             else:
-                yield pad(self.take(rows), batch_size, is_marked=not is_even) if can_pad else batch_of(self.take(rows))
+                # A slice copies nothing.
+                part = self.take(slice(start, end) if order is None else order[start:end])
+                yield pad(part, batch_size, is_marked=not is_even) if can_pad else batch_of(part)
 
     def _shared(self, rows: np.ndarray, size: int, share: Share, *, can_pad: bool) -> Batch:
         """This process's rows of a batch that has these rows; filled up to whole parts where that can be marked."""
