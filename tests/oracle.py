@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 
-
 QUICKLY = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
