@@ -40,8 +40,12 @@ def test_a_trainers_step_is_compiled_with_it():  # oracle: the compiled program'
     needs_choice()
     ours, plain = (jg.Trainer(convnet(), jg.optimizers.sgd(0.1), "mse", passes=passes) for passes in ("all", None))
     state = plain.init(jax.random.key(0))
-    texts = [trainer.lowered(state, BATCH).compile().as_text() for trainer in (ours, plain)]
-    assert [_fused_convolutions(text) > 0 for text in texts] == [False, True]
+    found, without = (
+        _fused_convolutions(trainer.lowered(state, BATCH).compile().as_text()) for trainer in (ours, plain)
+    )
+    assert found == 0
+    if not without:
+        pytest.skip("on this CPU XLA gives no convolution to YNNPACK")
 
 
 def _fused_convolutions(text):
