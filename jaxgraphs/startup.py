@@ -22,7 +22,6 @@ _SETTINGS = (
     ("MALLOC_TRIM_THRESHOLD_", -1, -1),
     ("MALLOC_TOP_PAD_", -2, 64 * 2**20),
 )
-_ARENAS = ("MALLOC_ARENA_MAX", -8)
 _DEVICES = "JAX_NUM_CPU_DEVICES"
 _RESTARTED = "JAXGRAPHS_RESTARTED"
 
@@ -91,7 +90,7 @@ def _check(host_devices: Any) -> None:
 def _keep_memory(devices: int, done: list[str]) -> Mapping[str, str]:
     """Tells glibc now, where JAX has not taken memory yet; else the variables to begin anew with."""
     # Devices that share one arena wait for each other at each allocation of a step.
-    settings = (*_SETTINGS, (*_ARENAS, 1 if devices == 1 else 2 * devices))
+    settings = (*_SETTINGS, ("MALLOC_ARENA_MAX", -8, 1 if devices == 1 else 2 * devices))
     wanted = {name: str(value) for name, _, value in settings}
     if all(os.environ.get(name) == value for name, value in wanted.items()):
         done.append("freed memory is kept for the next step, as the environment says")

@@ -10,14 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 
-QUICKLY = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-    # Without optimisation, its functions for some Intel CPUs give NaN (jax 0.10.2, Sapphire Rapids).
-    "xla_cpu_enable_platform_dependent_math": False,
-}
-"""XLA's options for a program that runs once."""
-
 
 def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """`function` as one program, compiled without much optimisation.
@@ -25,7 +17,13 @@ def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
     To compute each operation by itself takes a program for each, which is most of what a test would cost; to optimise
     a program that runs once would be the rest.
     """
-    return jax.jit(function, compiler_options=QUICKLY, **options)
+    quickly = {
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+        # Without optimisation, XLA's functions for some Intel CPUs give NaN (jax 0.10.2, Sapphire Rapids).
+        "xla_cpu_enable_platform_dependent_math": False,
+    }
+    return jax.jit(function, compiler_options=quickly, **options)
 
 
 @contextlib.contextmanager

@@ -27,15 +27,20 @@ class Compiled:
         self._function, self._options, self._jit = function, options, jit
 
     @functools.cached_property
+    def _chosen(self) -> dict[str, Any]:
+        return dict(self._options())
+
+    @functools.cached_property
     def _outermost(self) -> Any:
-        return jax.jit(self._function, compiler_options=dict(self._options()) or None, **self._jit)
+        return jax.jit(self._function, compiler_options=self._chosen or None, **self._jit)
 
     @functools.cached_property
     def _within(self) -> Any:
         return jax.jit(self._function, **self._jit)
 
     def __call__(self, *args: Any) -> Any:
-        is_within = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args))
+        # Without options there is nothing to leave out, and no leaf to look at in each step.
+        is_within = self._chosen and any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(args))
         return (self._within if is_within else self._outermost)(*args)
 
     def lower(self, *args: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgraphs.passes.optimize import optimize
-from tests.oracle import QUICKLY
+from tests.oracle import compiled
 from tests.passes.images import random_images
 from tests.random_graphs import random_graph
 
@@ -24,7 +24,7 @@ def assert_near(ours, wanted, tolerance=2e-4):
 
 def quickly(function, *args):
     """The function's value, compiled without much optimisation: compiling takes most of the time here."""
-    return jax.jit(function).lower(*args).compile(compiler_options=QUICKLY)(*args)
+    return compiled(function)(*args)
 
 
 def trained(graph, variables, values):
