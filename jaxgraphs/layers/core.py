@@ -77,9 +77,13 @@ class Dense(Layer):
         return {"kernel": kernel, "bias": bias} if self.use_bias else {"kernel": kernel}
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
-        y = jnp.matmul(x, weights["kernel"]) if x.ndim == 2 else jnp.tensordot(x, weights["kernel"], axes=1)
+        y = self.product(x, weights["kernel"])
         y = add_bias(y, weights["bias"]) if self.use_bias else y
         return self.activation(y) if self.activation else y
+
+    def product(self, x: Array, kernel: Array) -> Array:
+        """x kernel, along the last axis of x."""
+        return jnp.matmul(x, kernel) if x.ndim == 2 else jnp.tensordot(x, kernel, axes=1)
 
 
 @describes

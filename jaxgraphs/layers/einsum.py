@@ -151,11 +151,15 @@ class EinsumDense(Layer):
         return {"kernel": kernel, "bias": bias}
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
-        y = jnp.einsum(self.equation, x, weights["kernel"])
+        y = self.product(x, weights["kernel"])
         if self.bias_axes:
             bias = weights["bias"]
             y = y + bias.reshape((1,) * (y.ndim - bias.ndim) + bias.shape)
         return self.activation(y) if self.activation else y
+
+    def product(self, x: Array, kernel: Array) -> Array:
+        """What the equation says."""
+        return jnp.einsum(self.equation, x, kernel)
 
     @property
     def _parts(self) -> Equation:

@@ -109,7 +109,7 @@ class _Heads(Layer):
         asked = {name: _mask_of(name, context, given) for name in ("query", "value", "key")}
         masks = _masks(query, value, asked, use_causal_mask, options.sliding_window)
         heads = {"query": query, "key": key, "value": value}
-        heads = {name: self.shared(name, _project(weights[name], x, 1)) for name, x in heads.items()}
+        heads = {name: self.shared(name, self.project(weights[name], x, 1)) for name, x in heads.items()}
         axes = self.attention_axes_of(query.ndim)
         # Keras' fused kernel reads evenly where a mask leaves no step; its plain computation reads nothing there.
         fused = not options.dropout and not return_attention_scores and query.ndim == 3
@@ -117,9 +117,21 @@ class _Heads(Layer):
         kept = drop(probs, context.key(), options.dropout) if context.train and options.dropout else probs
         output = jnp.einsum(_equations(query.ndim + 1, axes)[1], kept, heads["value"])
         if options.use_gate:
-            output = output * jax.nn.sigmoid(_project(weights["gate"], query, 1))
-        output = _project(weights["output"], output, 2)
+            output = output * jax.nn.sigmoid(self.project(weights["gate"], query, 1))
+        output = self.project(weights["output"], output, 2)
         return (output, probs) if return_attention_scores else output
+
+    def project(self, weights: Mapping[str, Array], x: Array, axes: int) -> Array:
+        """x times a kernel along its last `axes` axes, plus the bias where there is one."""
+        y = self.product(x, weights["kernel"], axes)
+        if "bias" not in weights:
+            return y
+        bias = weights["bias"]
+        return y + bias.reshape((1,) * (y.ndim - bias.ndim) + bias.shape)
+
+    def product(self, x: Array, kernel: Array, axes: int) -> Array:
+        """x times a kernel along the last `axes` axes of x."""
+        return jnp.tensordot(x, kernel, axes=axes)
 
     def shared(self, name: str, heads: Array) -> Array:
         """The projected `name`, with as many heads as the query has."""
@@ -293,15 +305,6 @@ class GroupQueryAttention(_Heads):
 
     def shared(self, name: str, heads: Array) -> Array:
         return heads if name == "query" else jnp.repeat(heads, self.num_query_heads // self.num_key_value_heads, axis=2)
-
-
-def _project(weights: Mapping[str, Array], x: Array, axes: int) -> Array:
-    """x times a kernel along its last `axes` axes, plus the bias where there is one."""
-    y = jnp.tensordot(x, weights["kernel"], axes=axes)
-    if "bias" not in weights:
-        return y
-    bias = weights["bias"]
-    return y + bias.reshape((1,) * (y.ndim - bias.ndim) + bias.shape)
 
 
 def _equations(rank: int, axes: tuple[int, ...]) -> tuple[str, str]:

@@ -11,14 +11,17 @@ from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.rewrite import rebuild
 from jaxgraphs.layers.base import Layer
 
+Kind = Callable[..., Layer]
+"""A subclass of a layer's class, some of its arguments given or not."""
 
-def lowered(layer: Layer, kind: type[Layer]) -> Any:
+
+def lowered(layer: Layer, kind: Kind) -> Any:
     """The layer as one of a subclass of its class."""
     fields = {field.name: getattr(layer, field.name) for field in dataclasses.fields(layer) if field.init}
     return kind(**fields)
 
 
-def lower(graph: Graph, choose: Callable[[Any], type[Layer] | None]) -> tuple[Graph, list[str]]:
+def lower(graph: Graph, choose: Callable[[Any], Kind | None]) -> tuple[Graph, list[str]]:
     """The graph with some layers of other classes, and the paths of these.
 
     Args:

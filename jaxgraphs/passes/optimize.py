@@ -22,6 +22,7 @@ from jaxgraphs.passes.merging import Merging
 from jaxgraphs.passes.one_loop import OneLoopPass
 from jaxgraphs.passes.pointwise import PointwiseConvolution
 from jaxgraphs.passes.pooling import ShiftedPooling
+from jaxgraphs.passes.products import FlatProducts
 from jaxgraphs.passes.recompute import RecomputedGates
 from jaxgraphs.passes.unused import UnusedCalls
 
@@ -36,6 +37,7 @@ PASSES: tuple[Pass, ...] = (
     LSTMLoops(),
     OneLoopPass(),
     RecurrentBranches(),
+    FlatProducts(),
     PointwiseConvolution(),
     DepthwiseConvolution(),
     EigenConvolutions(),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 
 from jaxgraphs.layers.base import Array, Weights, describes
 from jaxgraphs.passes.grouping import Together, masks_of, work_of
+from jaxgraphs.passes.kernels.apart import apart
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import PyTree
 
@@ -40,33 +39,14 @@ class SideBySide(Together):
         run = [partial(_run, layer, context) for layer in self.layers]
         pairs = [*zip(calls, masks_of(context, calls), strict=True)]
         if sum(_work(layer, call) for layer, call in zip(self.layers, calls, strict=True)) < _LEAST_WORK:
-            return [leaf for each, pair in zip(run, pairs, strict=True) for leaf in each(*pair)]
-        return self._spread(run, pairs)
-
-    def _spread(self, run: Sequence[Any], pairs: Sequence[Any]) -> list[Array]:
-        shapes = [jax.eval_shape(each, *pair) for each, pair in zip(run, pairs, strict=True)]
-
-        def on_one(place: int, pairs: Sequence[Any]) -> list[Array]:
-            """The outputs of the calls that have this place, and zeros in the place of the others'."""
-            outputs = [
-                each(*pair) if own == place else [jnp.zeros(leaf.shape, leaf.dtype) for leaf in shape]
-                for each, pair, own, shape in zip(run, pairs, self.places, shapes, strict=True)
-            ]
-            return [jnp.expand_dims(leaf, 0) for leaves in outputs for leaf in leaves]
-
-        def on_each(pairs: Sequence[Any]) -> list[Array]:
-            number = jax.lax.axis_index(AXIS)
-            return jax.lax.switch(number, [partial(on_one, place) for place in range(self.mesh.shape[AXIS])], pairs)
-
-        whole, apart = PartitionSpec(), PartitionSpec(AXIS)
-        spread = jax.shard_map(on_each, mesh=self.mesh, in_specs=whole, out_specs=apart, check_vma=False)
-        outputs = spread(pairs)
-        owners = [place for place, shape in zip(self.places, shapes, strict=True) for _ in shape]
-        return [leaf[place] for leaf, place in zip(outputs, owners, strict=True)]
+            outputs = [each(pair) for each, pair in zip(run, pairs, strict=True)]
+        else:
+            outputs = apart(run, self.places, self.mesh, AXIS)(pairs)
+        return [leaf for leaves in outputs for leaf in leaves]
 
 
-def _run(layer: Any, context: Context, call: Any, masks: Any) -> list[Array]:
-    weights, args, kwargs = call
+def _run(layer: Any, context: Context, pair: Any) -> list[Array]:
+    (weights, args, kwargs), masks = pair
     return jax.tree.leaves(layer.call(weights, *args, context=context.replace(masks=masks), **kwargs))
 
 

@@ -10,9 +10,9 @@ from jaxgraphs import layers
 from jaxgraphs.passes import lstm_loops, recompute
 from jaxgraphs.passes.base import Setting
 from jaxgraphs.passes.gate_tables import GateTables
-from jaxgraphs.passes.kernels.lstm import lstm_loop
+from jaxgraphs.passes.kernels.lstm import lstm_loop, lstm_steps
 from jaxgraphs.passes.lstm_loops import LSTMLoops
-from tests.passes.test_branches import floats, ids, mixed, question_answering, siamese, with_gradients
+from tests.passes.test_branches import SPREAD, floats, ids, mixed, question_answering, siamese, with_gradients
 from tests.passes.test_one_loop import dropping, shared_across_graphs, unlike_lengths
 
 
@@ -30,23 +30,27 @@ SLOW = [question_answering, siamese, mixed, unlike_lengths]
 GRAPHS = [bidirectional, shared_across_graphs, *(pytest.param(make, marks=pytest.mark.slow) for make in SLOW)]
 
 
+@pytest.mark.parametrize("setting", [Setting(), SPREAD])
 @pytest.mark.parametrize("make", GRAPHS)
-def test_outputs_and_gradients_stay(make):  # oracle: the graph before the pass
+def test_outputs_and_gradients_stay(make, setting):  # oracle: the graph before the pass
     graph, x = make()
     variables = graph.init(jax.random.key(0))
-    done = LSTMLoops().rewrite(graph, Setting())
-    assert done.notes
+    done = LSTMLoops().rewrite(graph, setting)
+    assert ("over all steps at once" in done.notes[0]) == (setting is not SPREAD)
     assert done.graph.variable_specs() == graph.variable_specs()
     for a, b in zip(*(jax.tree.leaves(with_gradients(g, variables, x)) for g in (done.graph, graph)), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("make", [question_answering, pytest.param(bidirectional, marks=pytest.mark.slow)])
-def test_gates_may_be_looked_up(make):  # oracle: the graph before both passes
+@pytest.mark.parametrize(
+    ("make", "setting"),
+    [(question_answering, Setting()), pytest.param(bidirectional, SPREAD, marks=pytest.mark.slow)],
+)
+def test_gates_may_be_looked_up(make, setting):  # oracle: the graph before both passes
     graph, x = make()
     variables = graph.init(jax.random.key(0))
     tabled = GateTables().rewrite(graph, Setting())
-    done = LSTMLoops().rewrite(tabled.graph, Setting())
+    done = LSTMLoops().rewrite(tabled.graph, setting)
     assert tabled.notes
     assert done.notes
     for a, b in zip(*(jax.tree.leaves(with_gradients(g, variables, x)) for g in (done.graph, graph)), strict=True):
@@ -88,11 +92,31 @@ def test_by_hand():  # oracle: one step of one unit, worked out
     np.testing.assert_allclose([c[0, 0], h[0, 0]], [3.0, np.tanh(3.0) / 2], rtol=1e-6)
 
 
+def test_products_within_the_loop():  # oracle: the same with products before it, and its gradients
+    x, kernel, recurrent, bias = floats(5, 3, 4), floats(4, 8, seed=1), floats(2, 8, seed=2), floats(8, seed=3)
+    states, live = (floats(3, 2, seed=4), floats(3, 2, seed=5)), floats(5, 3, 1, seed=6) > 0
+
+    def before(x, kernel, recurrent, bias, states):
+        return lstm_loop(True, jnp.matmul(x, kernel) + bias.reshape(1, 1, -1), recurrent, states, live)
+
+    def within(x, kernel, recurrent, bias, states):
+        weights = {"kernel": kernel, "recurrent_kernel": recurrent, "bias": bias}
+        return lstm_steps(True, x, weights, states, live)
+
+    def slopes(function):
+        def total(*arrays):
+            return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(function(*arrays)))
+
+        return jax.value_and_grad(total, range(5))(x, kernel, recurrent, bias, states)
+
+    for ours, wanted in zip(*map(jax.tree.leaves, (slopes(within), slopes(before))), strict=True):
+        np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_objections(monkeypatch):  # oracle: the words
     objection = LSTMLoops().objection
     assert objection(Setting(training=False)) == "for training steps alone"
     assert objection(Setting(is_spread=True)) == "a mesh lays the arrays out"
-    assert objection(Setting(devices=tuple(jax.devices()[:2]))) == "branches have a core each"
     for keeps, words in ((True, None), (False, "the allocator hands memory back; jg.setup(allocator=True) keeps it")):
         monkeypatch.setattr(lstm_loops, "keeps_freed_memory", lambda keeps=keeps: keeps)
         assert objection(Setting()) == words

@@ -8,6 +8,7 @@ once for each reader.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -64,22 +65,99 @@ def _backward(every: bool, kept: Any, cotangents: Any) -> Any:
     def step(carried: States, now: Any) -> tuple[States, Array]:
         (dh, dc), ((h, c), x, live, by_output) = carried, now
         dh = dh if by_output is None else dh + by_output
-        i, f, g, o = _activated(x + jnp.matmul(h, recurrent_kernel))
-        squashed = lax.optimization_barrier(jnp.tanh(f * c + i * g))
-        dc_here = lax.optimization_barrier(dc + dh * o * (1 - squashed**2))
-        parts = (dc_here * g * i * (1 - i), dc_here * c * f * (1 - f), dc_here * i * (1 - g**2))
-        by_gates = jnp.concatenate([*parts, dh * squashed * o * (1 - o)], axis=-1)
-        if live is not None:
-            by_gates = jnp.where(live, by_gates, 0)
-        by_gates = lax.optimization_barrier(by_gates)
-        return _held(live, (jnp.matmul(by_gates, turned), dc_here * f), (dh, dc)), by_gates
+        by_gates, dc_here = _by_gates(x + jnp.matmul(h, recurrent_kernel), c, dh, dc, live)
+        return _held(live, (jnp.matmul(by_gates, turned), dc_here), (dh, dc)), by_gates
 
     by_states, by_gates = lax.scan(step, by_last, (before, gates, mask, by_outputs), reverse=True)
-    by_kernel = jnp.einsum("tbu,tbg->ug", before[0], by_gates)
+    by_kernel = jnp.matmul(_rows(before[0]).T, _rows(by_gates))
     return by_gates, by_kernel, by_states, None
 
 
 lstm_loop.defvjp(_forward, _backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def lstm_steps(
+    every: bool, x: Array, weights: Mapping[str, Array | None], states: States, mask: Array | None
+) -> tuple[Array | None, States]:
+    """The same, with the products with the input in the loop: nothing in it wants a second core.
+
+    Args:
+        every, states, mask: as in `lstm_loop`.
+        x: (time, batch, features).
+        weights: kernel (features, 4 units), None where x is that product already; recurrent_kernel (units, 4 units);
+            bias (4 units,) or None.
+    Returns: as `lstm_loop`.
+
+    The gates before their activation are kept, beside the states.
+
+    >>> weights = {"kernel": jnp.zeros((1, 4)), "recurrent_kernel": jnp.zeros((1, 4)), "bias": None}
+    >>> _, (h, c) = lstm_steps(False, jnp.zeros((3, 1, 1)), weights, (jnp.zeros((1, 1)), jnp.full((1, 1), 8.0)), None)
+    >>> float(c[0, 0])
+    1.0
+    """
+    return _steps_forward(every, x, weights, states, mask)[0]
+
+
+def _steps_forward(every: bool, x: Array, weights: Mapping[str, Any], states: States, mask: Array | None) -> Any:
+    kernel, recurrent_kernel, bias = weights["kernel"], weights["recurrent_kernel"], weights["bias"]
+
+    def step(states: States, now: Any) -> tuple[States, Any]:
+        (h, c), (x, live) = states, now
+        z = (x if kernel is None else jnp.matmul(x, kernel)) + jnp.matmul(h, recurrent_kernel)
+        z = z if bias is None else z + bias.reshape(1, -1)
+        i, f, g, o = _activated(z)
+        new_c = f * c + i * g
+        return _held(live, (o * jnp.tanh(new_c), new_c), states), (z, states)
+
+    last, (gates, before) = lax.scan(step, states, (x, mask))
+    outputs = jnp.concatenate([before[0][1:], last[0][None]]) if every else None
+    return (outputs, last), (x, weights, mask, gates, before)
+
+
+def _steps_backward(every: bool, kept: Any, cotangents: Any) -> Any:
+    x, weights, mask, gates, before = kept
+    by_outputs, by_last = cotangents
+    kernel, turned = weights["kernel"], weights["recurrent_kernel"].T
+    turned_kernel = None if kernel is None else kernel.T
+
+    def step(carried: Any, now: Any) -> Any:
+        ((dh, dc), by_weights), (x, (h, c), z, live, by_output) = carried, now
+        dh = dh if by_output is None else dh + by_output
+        by_gates, dc_here = _by_gates(z, c, dh, dc, live)
+        products = {
+            "kernel": None if kernel is None else jnp.matmul(x.T, by_gates),
+            "recurrent_kernel": jnp.matmul(h.T, by_gates),
+            "bias": None if weights["bias"] is None else by_gates.sum(0),
+        }
+        by_weights = jax.tree.map(jnp.add, by_weights, products)
+        by_x = by_gates if turned_kernel is None else jnp.matmul(by_gates, turned_kernel)
+        return (_held(live, (jnp.matmul(by_gates, turned), dc_here), (dh, dc)), by_weights), by_x
+
+    start = (by_last, jax.tree.map(jnp.zeros_like, weights))
+    (by_states, by_weights), by_x = lax.scan(step, start, (x, before, gates, mask, by_outputs), reverse=True)
+    return by_x, by_weights, by_states, None
+
+
+lstm_steps.defvjp(_steps_forward, _steps_backward)
+
+
+def _by_gates(z: Array, c: Array, dh: Array, dc: Array, live: Array | None) -> tuple[Array, Array]:
+    """The cotangents of a step's gates before their activation, and of the state c before the step.
+
+    Args:
+        z: the gates before their activation.
+        c: before the step.
+        dh, dc: the cotangents of the states after it.
+        live: which rows the step counts for.
+    """
+    i, f, g, o = _activated(z)
+    squashed = lax.optimization_barrier(jnp.tanh(f * c + i * g))
+    dc = lax.optimization_barrier(dc + dh * o * (1 - squashed**2))
+    parts = (dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2))
+    by_gates = jnp.concatenate([*parts, dh * squashed * o * (1 - o)], axis=-1)
+    by_gates = by_gates if live is None else jnp.where(live, by_gates, 0)
+    return lax.optimization_barrier(by_gates), dc * f
 
 
 def _activated(z: Array) -> list[Array]:
@@ -88,6 +166,11 @@ def _activated(z: Array) -> list[Array]:
     half = jnp.repeat(jnp.array([[0.5, 0.5, 1.0, 0.5]], z.dtype), units, axis=1)
     squashed = jnp.tanh(z * half) * half + (1 - half)
     return jnp.split(lax.optimization_barrier(squashed), 4, axis=-1)
+
+
+def _rows(x: Array) -> Array:
+    """(time, batch, n) -> (time batch, n): over two axes at once XLA on a CPU contracts from copies, turned about."""
+    return x.reshape(-1, x.shape[-1])
 
 
 def _held(live: Array | None, new: States, old: States) -> States:

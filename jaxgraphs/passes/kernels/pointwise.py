@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 
 from jaxgraphs.layers.convolve import convolve
+from jaxgraphs.passes.kernels.product import product
 
 Array = jax.Array
 
@@ -28,15 +28,15 @@ def pointwise_convolve(x: Array, kernel: Array, *, strides: Sequence[int]) -> Ar
     [0.0, 30.0]
     """
     strides = tuple(strides)
-    product = partial(_product, strides)
-    return lax.platform_dependent(x, kernel, cpu=product, cuda=product, default=partial(_convolved, strides))
+    multiplied, default = partial(_product, strides), partial(_convolved, strides)
+    return lax.platform_dependent(x, kernel, cpu=multiplied, cuda=multiplied, default=default)
 
 
 def _product(strides: tuple[int, ...], x: Array, kernel: Array) -> Array:
     # What no window covers is left out before the product.
     if max(strides) > 1:
         x = x[(slice(None), *(slice(None, None, stride) for stride in strides))]
-    return jnp.tensordot(x, kernel.reshape(kernel.shape[-2:]), axes=1)
+    return product(x, kernel.reshape(kernel.shape[-2:]))
 
 
 def _convolved(strides: tuple[int, ...], x: Array, kernel: Array) -> Array:
