@@ -23,6 +23,7 @@ def pointwise_convolve(x: Array, kernel: Array, *, strides: Sequence[int]) -> Ar
         strides: one number for each spatial axis.
     Returns: (batch, *places, filters), ceil(size / stride) places along each axis.
 
+    >>> import jax.numpy as jnp
     >>> x, kernel = jnp.arange(4.0).reshape(1, 4, 1), jnp.full((1, 1, 1), 10.0)
     >>> pointwise_convolve(x, kernel, strides=(3,)).ravel().tolist()
     [0.0, 30.0]
