@@ -73,7 +73,8 @@ def setup(
     if allocator:
         late |= _keep_memory(host_devices or 1, done, may=restart)
     if host_devices is not None:
-        late |= _make_devices(host_devices, done)
+        # A process that begins anew is not to import JAX first.
+        late |= {_DEVICES: str(host_devices)} if late else _make_devices(host_devices, done)
     if late:
         _begin_anew(late, may=restart)
     if cache:

@@ -38,7 +38,7 @@ print(jax.device_count(), jax.config.jax_compilation_cache_dir)
 
 
 @pytest.mark.skipif(not startup._huge_pages(), reason="no pages of 2 MiB, or the variable is set")
-def test_large_pages(tmp_path):  # oracle: what glibc is started with, and its pages as the kernel counts them
+def test_large_pages():  # oracle: what glibc is started with, and its pages as the kernel counts them
     code = """
 import ctypes, os, jaxgraphs as jg
 jg.setup(allocator=True)
