@@ -8,7 +8,7 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.run import nodes_of
 from jaxgraphs.layers.base import Array, Layer, describes
 from jaxgraphs.layers.core import Dense
-from jaxgraphs.layers.einsum import EinsumDense
+from jaxgraphs.layers.einsum import EinsumDense, Equation
 from jaxgraphs.layers.multi_head import GroupQueryAttention, MultiHeadAttention
 from jaxgraphs.passes.base import PassResult, Setting, listed
 from jaxgraphs.passes.kernels.product import product
@@ -16,11 +16,16 @@ from jaxgraphs.passes.lowering import lower
 
 
 @describes
-class FlatDense(Dense):
-    """A Dense that sees its input as rows."""
+class Flat(Layer):
+    """A layer that sees its input as rows."""
 
-    def product(self, x: Array, kernel: Array) -> Array:
-        return product(x, kernel)
+    def product(self, x: Array, kernel: Array, axes: int = 1) -> Array:
+        return product(x, kernel, axes)
+
+
+@describes
+class FlatDense(Flat, Dense):
+    """A Dense that sees its input as rows."""
 
 
 @describes
@@ -33,19 +38,13 @@ class FlatEinsumDense(EinsumDense):
 
 
 @describes
-class FlatMultiHeadAttention(MultiHeadAttention):
+class FlatMultiHeadAttention(Flat, MultiHeadAttention):
     """A MultiHeadAttention whose projections see their inputs as rows."""
-
-    def product(self, x: Array, kernel: Array, axes: int) -> Array:
-        return product(x, kernel, axes)
 
 
 @describes
-class FlatGroupQueryAttention(GroupQueryAttention):
+class FlatGroupQueryAttention(Flat, GroupQueryAttention):
     """A GroupQueryAttention whose projections see their inputs as rows."""
-
-    def product(self, x: Array, kernel: Array, axes: int) -> Array:
-        return product(x, kernel, axes)
 
 
 _KINDS: dict[type, type[Layer]] = {
@@ -79,10 +78,12 @@ def last_axes(equation: str) -> int | None:
     >>> last_axes("btd,dnh->btnh"), last_axes("...nh,nhd->...d"), last_axes("btd,dt->bt")
     (1, 2, None)
     """
-    operands, output = equation.replace(" ", "").split("->")
-    x, kernel = operands.split(",")
-    count = len([letter for letter in kernel if letter not in output])
-    is_product = 0 < count < len(x) and x.endswith(kernel[:count]) and output == x[:-count] + kernel[count:]
+    parts = Equation.of(equation)
+    if parts is None or parts.elided == "right":
+        return None
+    x, kernel = parts.read, parts.kernel
+    count = len([letter for letter in kernel if letter not in parts.made])
+    is_product = count > 0 and x.endswith(kernel[:count]) and parts.made == x[:-count] + kernel[count:]
     return count if is_product else None
 
 
