@@ -50,6 +50,10 @@ class _Branch:
     back: list[_Slot | int]
     tree: Any
 
+    def forward(self, leaves: list[Array], _: Any) -> dict[_Slot, Array]:
+        """The arrays by slot."""
+        return dict(zip(self.slots, self.compute(*leaves), strict=True))
+
 
 def apart(functions: Sequence[Callable[[PyTree], list[Array]]], places: Sequence[int], mesh: Mesh, axis: str) -> Any:
     """A function of a list of arguments, one for each of `functions`, that gives the list of what these give.
@@ -75,7 +79,7 @@ def apart(functions: Sequence[Callable[[PyTree], list[Array]]], places: Sequence
         branches = [_traced(partial(_with_back, functions, own), args) for own in owned]
         slots = _union(branch.slots for branch in branches)
         asked = {slot for branch in branches for each in branch.outputs for slot in each}
-        found = spread([_forward(branch) for branch in branches], slots, asked, leaves)
+        found = spread([branch.forward for branch in branches], slots, asked, leaves)
         outputs: dict[int, list[Array]] = {}
         for place, (own, branch) in enumerate(zip(owned, branches, strict=True)):
             each = [[found[slot][place] for slot in slots] for slots in branch.outputs]
@@ -151,13 +155,6 @@ def _traced(function: Callable[..., Any], args: Sequence[PyTree]) -> _Branch:
     kept = [slot if number is None else number for number, slot in zip(from_arguments, slots[count:], strict=True)]
     of_outputs = jax.tree.unflatten(jax.tree.structure(outputs), slots[:count])
     return _Branch(jaxpr_as_fun(closed), slots, of_outputs, kept, jax.tree.structure(back))
-
-
-def _forward(branch: _Branch) -> Any:
-    def run(leaves: list[Array], _: Any) -> dict[_Slot, Array]:
-        return dict(zip(branch.slots, branch.compute(*leaves), strict=True))
-
-    return run
 
 
 def _backward(

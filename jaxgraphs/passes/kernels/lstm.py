@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxgraphs.layers.steps import project, shift
+
 Array = jax.Array
 States = tuple[Array, Array]
 
@@ -46,15 +48,11 @@ def lstm_loop(
 
 def _forward(every: bool, gates: Array, recurrent_kernel: Array, states: States, mask: Array | None) -> Any:
     def step(states: States, now: Any) -> tuple[States, Any]:
-        (h, c), (x, live) = states, now
-        i, f, g, o = _activated(x + jnp.matmul(h, recurrent_kernel))
-        new_c = lax.optimization_barrier(f * c + i * g)
-        new = _held(live, (o * jnp.tanh(new_c), new_c), states)
-        return new, states
+        x, live = now
+        return _after(x + jnp.matmul(states[0], recurrent_kernel), states, live), states
 
     last, before = lax.scan(step, states, (gates, mask))
-    outputs = jnp.concatenate([before[0][1:], last[0][None]]) if every else None
-    return (outputs, last), (gates, recurrent_kernel, mask, before)
+    return (_outputs(before, last) if every else None, last), (gates, recurrent_kernel, mask, before)
 
 
 def _backward(every: bool, kept: Any, cotangents: Any) -> Any:
@@ -103,16 +101,12 @@ def _steps_forward(every: bool, x: Array, weights: Mapping[str, Any], states: St
     kernel, recurrent_kernel, bias = weights["kernel"], weights["recurrent_kernel"], weights["bias"]
 
     def step(states: States, now: Any) -> tuple[States, Any]:
-        (h, c), (x, live) = states, now
-        z = (x if kernel is None else jnp.matmul(x, kernel)) + jnp.matmul(h, recurrent_kernel)
-        z = z if bias is None else z + bias.reshape(1, -1)
-        i, f, g, o = _activated(z)
-        new_c = f * c + i * g
-        return _held(live, (o * jnp.tanh(new_c), new_c), states), (z, states)
+        x, live = now
+        z = shift(project(x, kernel) + jnp.matmul(states[0], recurrent_kernel), bias)
+        return _after(z, states, live), (z, states)
 
     last, (gates, before) = lax.scan(step, states, (x, mask))
-    outputs = jnp.concatenate([before[0][1:], last[0][None]]) if every else None
-    return (outputs, last), (x, weights, mask, gates, before)
+    return (_outputs(before, last) if every else None, last), (x, weights, mask, gates, before)
 
 
 def _steps_backward(every: bool, kept: Any, cotangents: Any) -> Any:
@@ -140,6 +134,18 @@ def _steps_backward(every: bool, kept: Any, cotangents: Any) -> Any:
 
 
 lstm_steps.defvjp(_steps_forward, _steps_backward)
+
+
+def _after(z: Array, states: States, live: Array | None) -> States:
+    """The states after a step, of its gates before their activation."""
+    i, f, g, o = _activated(z)
+    c = lax.optimization_barrier(f * states[1] + i * g)
+    return _held(live, (o * jnp.tanh(c), c), states)
+
+
+def _outputs(before: States, last: States) -> Array:
+    """The outputs of all steps, of the states before each."""
+    return jnp.concatenate([before[0][1:], last[0][None]])
 
 
 def _by_gates(z: Array, c: Array, dh: Array, dc: Array, live: Array | None) -> tuple[Array, Array]:
