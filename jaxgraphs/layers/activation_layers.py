@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphValueError, ShapeMismatchError
+from jaxgraphs.layers.activations import relu
 from jaxgraphs.layers.base import Array, Layer, Weight, Weights, describes, single_input
 from jaxgraphs.layers.sizes import axis_in
 from jaxgraphs.symbolic.context import Context
@@ -47,7 +48,7 @@ class ReLU(Layer):
             )
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
-        y = jnp.where(x > self.threshold, x, jnp.zeros_like(x)) if self.threshold else jax.nn.relu(x)
+        y = jnp.where(x > self.threshold, x, jnp.zeros_like(x)) if self.threshold else relu(x)
         y = y if self.max_value is None else jnp.clip(y, 0, self.max_value)
         return y - self.negative_slope * jax.nn.relu(self.threshold - x) if self.negative_slope else y
 
