@@ -12,6 +12,7 @@ from jax import lax
 
 from jaxgraphs.errors import GraphValueError, ShapeMismatchError
 from jaxgraphs.layers.base import Array, Layer, Weight, Weights, describes, single_input
+from jaxgraphs.layers.by_batch import Batch, normalise
 from jaxgraphs.layers.core import check_floating
 from jaxgraphs.layers.sizes import axis_in
 from jaxgraphs.symbolic.context import Context, Stateful
@@ -111,25 +112,29 @@ class BatchNormalization(Layer):
         if not context.train:
             return self._normalise_by(weights, wide, moving).astype(x.dtype)
         counts, more = _counts(wide, (context.mask, context.present)), 0.0 if context.mask is None else _TINY
-        batch = _moments(wide, tuple(axis for axis in range(x.ndim) if axis != channel), counts, more, context.axis)
-        state = {name: self.momentum * moving[name] + (1 - self.momentum) * batch[name] for name in moving}
-        shift = None
+        batch = Batch(tuple(axis for axis in range(x.ndim) if axis != channel), more, context.axis)
         if self.renorm:
-            before = {name: weights[name].astype(wide.dtype).reshape(shape) for name in _RENORM}
-            shift, state = self._renormalised(before, batch, state)
+            normal, *found = normalise(wide, None, None, counts, batch, self.epsilon)
+            y, state = self._renormalised(weights, normal, moving, _named(found))
+        else:
+            shaped = {name: weights[name].astype(wide.dtype).reshape(shape) for name in weights}
+            y, *found = normalise(wide, shaped.get("scale"), shaped.get("bias"), counts, batch, self.epsilon)
+            state = self._moved(moving, _named(found))
         carried = {name: value.reshape(-1).astype(weights[name].dtype) for name, value in state.items()}
-        return Stateful(self._normalise_by(weights, wide, batch, shift).astype(x.dtype), carried)
+        return Stateful(y.astype(x.dtype), carried)
 
-    def _normalise_by(
-        self, weights: Weights, x: Array, by: Mapping[str, Array], shift: tuple[Array, Array] | None = None
-    ) -> Array:
-        normal = (x - by["mean"]) * lax.rsqrt(by["var"] + self.epsilon)
-        return affine(weights, normal if shift is None else normal * shift[0] + shift[1], by["mean"].shape)
+    def _moved(self, moving: Mapping[str, Array], batch: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: self.momentum * moving[name] + (1 - self.momentum) * batch[name] for name in batch}
+
+    def _normalise_by(self, weights: Weights, x: Array, by: Mapping[str, Array]) -> Array:
+        return affine(weights, (x - by["mean"]) * lax.rsqrt(by["var"] + self.epsilon), by["mean"].shape)
 
     def _renormalised(
-        self, before: Mapping[str, Array], batch: Mapping[str, Array], state: Mapping[str, Array]
-    ) -> tuple[tuple[Array, Array], dict[str, Array]]:
-        """r and d, and the statistics that go on."""
+        self, weights: Weights, normal: Array, moving: Mapping[str, Array], batch: Mapping[str, Array]
+    ) -> tuple[Array, dict[str, Array]]:
+        """The normalised batch brought near to what moving statistics make of it, and the statistics that go on."""
+        shape = batch["mean"].shape
+        before = {name: weights[name].astype(normal.dtype).reshape(shape) for name in _RENORM}
         deviation = jnp.sqrt(batch["var"] + self.epsilon)
         known = jnp.maximum(before["renorm_stddev"], math.sqrt(self.epsilon))
         bounds = self.renorm_clipping or {}
@@ -137,16 +142,20 @@ class BatchNormalization(Layer):
         most = bounds.get("dmax")
         d = (batch["mean"] - before["renorm_mean"]) / known
         d = d if most is None else jnp.clip(d, -most, most)
-        moving = self.momentum * before["stddev"] + (1 - self.momentum) * deviation
+        moved = self.momentum * before["stddev"] + (1 - self.momentum) * deviation
         keep = self.renorm_momentum
         carried = {
-            "mean": state["mean"],
-            "var": jnp.maximum(jnp.square(moving) - self.epsilon, 0),
-            "stddev": moving,
+            "mean": self._moved(moving, batch)["mean"],
+            "var": jnp.maximum(jnp.square(moved) - self.epsilon, 0),
+            "stddev": moved,
             "renorm_mean": keep * before["renorm_mean"] + (1 - keep) * batch["mean"],
             "renorm_stddev": keep * before["renorm_stddev"] + (1 - keep) * deviation,
         }
-        return (lax.stop_gradient(r), lax.stop_gradient(d)), carried
+        return affine(weights, normal * lax.stop_gradient(r) + lax.stop_gradient(d), shape), carried
+
+
+def _named(statistics: Sequence[Array]) -> dict[str, Array]:
+    return dict(zip(("mean", "var"), statistics, strict=True))
 
 
 def _root_of(initializer: Any) -> Any:
@@ -195,26 +204,3 @@ def _counts(x: Array, masks: Sequence[Array | None]) -> Array | None:
     """Which numbers of x every mask lets through; a mask speaks of the leading axes. None where there is no mask."""
     known = [mask.astype(bool).reshape(mask.shape + (1,) * (x.ndim - mask.ndim)) for mask in masks if mask is not None]
     return jnp.broadcast_to(reduce(jnp.logical_and, known), x.shape) if known else None
-
-
-def _moments(x: Array, axes: tuple[int, ...], counts: Array | None, more: float, over: str | None) -> dict[str, Array]:
-    """Mean and biased variance along `axes`, which stay with size 1, of the numbers that count.
-
-    Args:
-        more: what is added to their number.
-        over: the devices' axis that has the batch's other rows, or None.
-    """
-    if counts is None and over is None:
-        mean = jnp.mean(x, axes, keepdims=True)
-        return {"mean": mean, "var": jnp.mean(jnp.square(x - mean), axes, keepdims=True)}
-
-    def counted(values: Array) -> Array:
-        return values if counts is None else jnp.where(counts, values, jnp.zeros_like(values))
-
-    def total(values: Array) -> Array:
-        summed = jnp.sum(values, axes, keepdims=True)
-        return summed if over is None else lax.psum(summed, over)
-
-    count = jnp.maximum(total(counted(jnp.ones_like(x))) + more, _TINY)
-    mean = total(counted(x)) / count
-    return {"mean": mean, "var": total(jnp.square(counted(x - mean))) / count}
