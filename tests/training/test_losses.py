@@ -13,6 +13,7 @@ import pytest
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError, ShapeMismatchError
 from jaxgraphs.training import losses
+from tests.oracle import assert_close
 from tests.training.keras_in import keras_in
 
 
@@ -355,3 +356,16 @@ def test_mistakes(mistake, kind, words):  # oracle: the words a user needs
     with pytest.raises(kind) as caught:
         mistake()
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mse", "mae"])
+def test_a_mean_of_means_is_read_in_one_pass(name):  # oracle: the values' mean; how many sums the program has
+    loss = losses.get(name)
+    random = np.random.default_rng(0)
+    predictions, targets = random.normal(size=(2, 6, 5, 4)).astype("float32")
+    assert_close(loss.reduced(predictions, targets), np.mean(loss.values(predictions, targets)), 1e-6)
+    weighted = loss.reduced(predictions, targets, weights=np.ones(6, "float32"))
+    assert_close(weighted, loss.reduced(predictions, targets), 1e-6)
+    program = jax.jit(loss.reduced).lower(predictions, targets).as_text()
+    assert program.count("stablehlo.reduce(") == 1
+    assert float(loss.reduced(predictions[:0], targets[:0])) == 0.0

@@ -10,6 +10,17 @@ from jax.typing import ArrayLike
 from jaxgraphs.training.losses.shapes import EPSILON, paired
 
 
+def squared_errors(predictions: ArrayLike, targets: ArrayLike) -> Array:
+    """(p - y)² for each element: what `mean_squared_error` averages over the last axis.
+
+    Raises: ShapeMismatchError when the shapes differ.
+
+    >>> squared_errors(jnp.array([[1.0, 3.0]]), jnp.array([[0.0, 0.0]])).tolist()
+    [[1.0, 9.0]]
+    """
+    return optax.squared_error(*paired("mean_squared_error", predictions, targets))
+
+
 def mean_squared_error(predictions: ArrayLike, targets: ArrayLike) -> Array:
     """Per-example mean squared error: mean over the last axis of (p - y)².
 
@@ -21,7 +32,19 @@ def mean_squared_error(predictions: ArrayLike, targets: ArrayLike) -> Array:
     >>> float(mean_squared_error(jnp.array([[1.0, 3.0]]), jnp.array([[0.0, 0.0]]))[0])
     5.0
     """
-    return jnp.mean(optax.squared_error(*paired("mean_squared_error", predictions, targets)), axis=-1)
+    return jnp.mean(squared_errors(predictions, targets), axis=-1)
+
+
+def absolute_errors(predictions: ArrayLike, targets: ArrayLike) -> Array:
+    """|p - y| for each element: what `mean_absolute_error` averages over the last axis.
+
+    Raises: ShapeMismatchError when the shapes differ.
+
+    >>> absolute_errors(jnp.array([[1.0, -3.0]]), jnp.array([[0.0, 0.0]])).tolist()
+    [[1.0, 3.0]]
+    """
+    predictions, targets = paired("mean_absolute_error", predictions, targets)
+    return jnp.abs(predictions - targets)
 
 
 def mean_absolute_error(predictions: ArrayLike, targets: ArrayLike) -> Array:
@@ -35,8 +58,7 @@ def mean_absolute_error(predictions: ArrayLike, targets: ArrayLike) -> Array:
     >>> float(mean_absolute_error(jnp.array([[1.0, -3.0]]), jnp.array([[0.0, 0.0]]))[0])
     2.0
     """
-    predictions, targets = paired("mean_absolute_error", predictions, targets)
-    return jnp.mean(jnp.abs(predictions - targets), axis=-1)
+    return jnp.mean(absolute_errors(predictions, targets), axis=-1)
 
 
 def mean_absolute_percentage_error(predictions: ArrayLike, targets: ArrayLike) -> Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxgraphs.training.losses.reduction import check_reduction, reduce
+from jaxgraphs.training.losses.reduction import MEANS, check_reduction, reduce
 from jaxgraphs.training.losses.shapes import promoted, same_rank
 
 Activation = Literal["softmax", "sigmoid"]
@@ -33,6 +33,8 @@ class Loss:
 
     # The activation that this loss undoes, where it can be computed from what precedes it.
     activation: ClassVar[Activation | None] = None
+    # (predictions, targets) -> what `values` are the means of along the last axis, where they are means.
+    elements: ClassVar[Callable[..., Array] | None] = None
 
     def __post_init__(self) -> None:
         check_reduction(self.reduction)
@@ -67,7 +69,12 @@ class Loss:
         Returns: a scalar; (batch, ...) with ``reduction="none"``.
         Raises: ShapeMismatchError where the shapes do not go together.
         """
-        values, counted = self.values(predictions, targets), self.counted(targets)
+        elements, counted = type(self).elements, self.counted(targets)
+        is_plain = all(each is None for each in (weights, mask, present, counted)) and self.reduction in MEANS
+        if elements is not None and is_plain and jnp.size(predictions):
+            # The mean of means of as many numbers is the mean of all, which takes one pass.
+            return jnp.mean(elements(predictions, targets))
+        values = self.values(predictions, targets)
         if counted is not None:
             counted = counted.reshape(values.shape)
             mask = counted if mask is None else counted & jnp.asarray(mask).astype(bool)

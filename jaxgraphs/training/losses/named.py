@@ -25,6 +25,7 @@ class MeanSquaredError(NamedLoss):
 
     name: str = dataclasses.field(default="mean_squared_error", kw_only=True)
     function: ClassVar = staticmethod(elementwise.mean_squared_error)
+    elements: ClassVar = staticmethod(elementwise.squared_errors)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,7 @@ class MeanAbsoluteError(NamedLoss):
 
     name: str = dataclasses.field(default="mean_absolute_error", kw_only=True)
     function: ClassVar = staticmethod(elementwise.mean_absolute_error)
+    elements: ClassVar = staticmethod(elementwise.absolute_errors)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 from jaxgraphs.errors import GraphValueError, did_you_mean
 from jaxgraphs.training.losses.shapes import divide_or_zero, promoted, spread
 
-REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none")
+MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+REDUCTIONS = (*MEANS, "sum", "none")
 
 
 def reduce(
