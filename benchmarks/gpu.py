@@ -1,12 +1,13 @@
 """On a GPU: the chapter's graphs, Inception V3 and Xception beside hand-written Flax and PyTorch, in two precisions.
 
 Run as ``python -m benchmarks.gpu --save benchmarks/results/gpu.json``. Each row is a process of its own: one framework,
-one workload, one precision. Those of some workloads are built side by side, for compilers take minutes, and make the
-steps that do not count; then all of them wait, and they take turns: one process at a time is timed, step by step. A row
-has the median, the peak of the device's memory, and which share of the chip's peak the counted floating-point
+one workload, one precision. Those of some workloads are built side by side, and make the steps that do not count one
+process after another, as compilers choose algorithms by what they measure. Then all of them wait and take turns: one
+process at a time is timed, step by step. A row has the median (with ``--repeats`` that of several processes, whose
+programs may differ), the peak of the device's memory, and which share of the chip's peak the counted floating-point
 operations come to: a forward pass as `graph.summary(cost=True)` counts it, three times. Frameworks that are not
-installed are left out, and what fails or is not ready in time is named. The file has the machine and all versions;
-rows that it has already of the same machine stay. ``--tiny`` runs a row of each on any device, to see that it works.
+installed are left out, and what fails or is not ready in time is named. The file has the machine and all versions; rows
+that it has already of the same machine stay. ``--tiny`` runs a row of each on any device, to see that it works.
 """
 
 from __future__ import annotations
@@ -156,16 +157,20 @@ class Measured:
     Args:
         row: what it is.
         batch: examples in a step; the workload's own where None.
-        warm: how many steps do not count.
     """
 
-    def __init__(self, row: Row, batch: int | None, warm: int) -> None:
+    def __init__(self, row: Row, batch: int | None) -> None:
         self.row, self.batch, self.seconds = row, _sized(row.workload, batch).batch, []
         began = time.perf_counter()
         self.step, self.peak = BUILDERS[row.framework](_sized(row.workload, batch), row.precision)
-        for _ in range(warm):
-            self.step()
         self.ready = time.perf_counter() - began
+
+    def warm(self, steps: int) -> None:
+        """Steps that do not count; the first compiles."""
+        began = time.perf_counter()
+        for _ in range(steps):
+            self.step()
+        self.ready += time.perf_counter() - began
 
     def time(self, steps: int) -> None:
         """Some steps, each by itself, after one that brings the device's clock up."""
@@ -224,7 +229,7 @@ class Worker:
         self.row = row
         environment = os.environ | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TORCHINDUCTOR_COMPILE_THREADS": "4"}
         batch = [] if options.batch is None else ["--batch", str(options.batch)]
-        command = [sys.executable, "-m", "benchmarks.gpu", "--row", *row, "--warm", str(options.warm), *batch]
+        command = [sys.executable, "-m", "benchmarks.gpu", "--row", *row, *batch]
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
@@ -237,12 +242,12 @@ class Worker:
         readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, until - time.monotonic()))
         return (self.process.stdout.readline().strip() or None) if readable else None
 
-    def ask(self, what: str) -> str | None:
-        """What it answers."""
+    def ask(self, what: str, until: float | None = None) -> str | None:
+        """What it answers, within a minute where no time is given."""
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(what + "\n")
-        return self.answer(time.monotonic() + 60)
+        return self.answer(time.monotonic() + 60 if until is None else until)
 
     def end(self) -> str:
         """Ends it; the last line of its complaints."""
@@ -255,9 +260,12 @@ class Worker:
 
 def measure(rows: Sequence[Row], options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Rows built at one time and timed in turns; and why others were not."""
-    workers = [Worker(row, options) for row in rows]
+    workers = [Worker(row, options) for row in rows for _ in range(options.repeats)]
     until = time.monotonic() + options.patience
-    ready = [worker for worker in workers if worker.answer(until) == "ready"]
+    built = [worker for worker in workers if worker.answer(until) == "built"]
+    with ThreadPoolExecutor(options.compile_at_once) as pool:
+        answers = list(pool.map(lambda worker: worker.ask(f"warm {options.warm}", until), built))
+    ready = [worker for worker, answer in zip(built, answers, strict=True) if answer == "done"]
     failed = {"/".join(worker.row): worker.end() for worker in workers if worker not in ready}
     for _ in range(options.turns):
         for worker in ready:
@@ -265,25 +273,40 @@ def measure(rows: Sequence[Row], options: argparse.Namespace) -> tuple[list[dict
     found = [json.loads(answer) for worker in ready if (answer := worker.ask("result"))]
     for worker in ready:
         worker.end()
-    return found, failed
+    return joined(found), failed
 
 
-def serve(row: Row, batch: int | None, warm: int) -> None:
+def joined(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row of each that several processes measured: the median of their medians."""
+    groups: dict[Any, list[dict[str, Any]]] = {}
+    for row in found:
+        groups.setdefault(_name(row), []).append(row)
+    chosen = {"seconds": statistics.median, "fastest": min, "slowest": max, "ready": max}
+    return [
+        rows[0]
+        | {key: choose([row[key] for row in rows]) for key, choose in chosen.items()}
+        | {"processes": [row["seconds"] for row in rows]}
+        for rows in groups.values()
+    ]
+
+
+def serve(row: Row, batch: int | None) -> None:
     """What a row's process does: builds, says so, and does what it is told on its standard input."""
-    measured = Measured(row, batch, warm)
-    print("ready", flush=True)
+    measured = Measured(row, batch)
+    print("built", flush=True)
     for line in sys.stdin:
         what, *numbers = line.split()
-        if what == "time":
-            measured.time(*map(int, numbers))
-        print("done" if what == "time" else json.dumps(measured.result()), flush=True)
+        told = {"warm": measured.warm, "time": measured.time}.get(what)
+        if told is not None:
+            told(*map(int, numbers))
+        print(json.dumps(measured.result()) if told is None else "done", flush=True)
 
 
 def main(argv: list[str] | None = None) -> dict[str, Any]:
     """Measures, prints, and writes the numbers where asked."""
     options = _options(argv)
     if options.row:
-        serve(Row(*options.row), options.batch, options.warm)
+        serve(Row(*options.row), options.batch)
         return {}
     about, rows, failed = machine(), [], {}
     installed = [name for name in options.frameworks if importlib.util.find_spec(FRAMEWORKS[name])]
@@ -308,10 +331,11 @@ def main(argv: list[str] | None = None) -> dict[str, Any]:
 def _measured(rows: Sequence[Row], options: argparse.Namespace) -> tuple[list[dict[str, Any]], dict[str, str]]:
     if not options.tiny:
         return measure(rows, options)
-    built = [Measured(row, options.batch, options.warm) for row in rows]
+    built = [Measured(row, options.batch) for row in rows]
     for each in built:
+        each.warm(options.warm)
         each.time(options.steps)
-    return [each.result() for each in built], {}
+    return joined([each.result() for each in built]), {}
 
 
 def _save(path: Path, about: dict[str, Any], rows: list[dict[str, Any]]) -> None:
@@ -337,7 +361,9 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--frameworks", nargs="+", default=list(FRAMEWORKS), choices=FRAMEWORKS, help="which of them")
     parser.add_argument("--steps", type=int, default=50, help="how many steps are timed (50)")
     parser.add_argument("--turns", type=int, default=2, help="in how many turns (2)")
+    parser.add_argument("--repeats", type=int, default=1, help="in how many processes a row is measured (1)")
     parser.add_argument("--at-once", type=int, default=8, help="how many rows are built side by side (8)")
+    parser.add_argument("--compile-at-once", type=int, default=1, help="how many of them compile at one time (1)")
     parser.add_argument("--patience", type=float, default=600, help="seconds after which a row is not waited for (600)")
     parser.add_argument("--warm", type=int, default=5, help="how many are made before (5)")
     parser.add_argument("--batch", type=int, help="examples in a step; each workload's own where left out")

@@ -35,6 +35,13 @@ def test_gpu_rows(tmp_path):  # oracle: the operations of two LSTMs and a dense 
     assert results["about"]["jax"]
 
 
+def test_processes_of_one_row_are_joined():  # oracle: by hand
+    each = {"framework": "linen", "workload": "xception", "precision": "float32", "memory": 7}
+    rows = [each | {"seconds": s, "fastest": s - 1, "slowest": s + 1, "ready": 10 * s} for s in (2.0, 5.0, 3.0)]
+    (row,) = gpu.joined(rows)
+    assert row == each | {"seconds": 3.0, "fastest": 1.0, "slowest": 6.0, "ready": 50.0, "processes": [2.0, 5.0, 3.0]}
+
+
 def test_share_of_a_known_peak():  # oracle: half of the H100's 989.4 TFLOP/s
     row = gpu.shared({"seconds": 2.0, "precision": "bfloat16"}, int(989.4e12), "NVIDIA H100 80GB HBM3")
     assert row["share_of_peak"] == pytest.approx(0.5)
