@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxgraphs.layers.base import Array, Weights, describes
@@ -37,16 +38,27 @@ class SideBySide(Together):
 
     def call(self, weights: Weights, *calls: Any, context: Context) -> PyTree:
         run = [partial(_run, layer, context) for layer in self.layers]
-        pairs = [*zip(calls, masks_of(context, calls), strict=True)]
+        masks = masks_of(context, calls)
         if sum(_work(layer, call) for layer, call in zip(self.layers, calls, strict=True)) < _LEAST_WORK:
-            outputs = [each(pair) for each, pair in zip(run, pairs, strict=True)]
+            outputs = [each(pair) for each, pair in zip(run, zip(calls, masks, strict=True), strict=True)]
         else:
-            outputs = apart(run, self.places, self.mesh, AXIS)(pairs)
+            outputs = apart(run, self.places, self.mesh, AXIS)([*zip(map(_own, calls), masks, strict=True)])
         return [leaf for leaves in outputs for leaf in leaves]
+
+
+def _own(call: Any) -> Any:
+    """The call without the rows of an embedding that it reads, where its device can look them up.
+
+    Then one device adds up the gradients of the rows, and the devices hand each other that of the table.
+    """
+    arrays, args, kwargs = call
+    return (arrays, (None, *args[1:]), kwargs) if "table" in kwargs else call
 
 
 def _run(layer: Any, context: Context, pair: Any) -> list[Array]:
     (weights, args, kwargs), masks = pair
+    if args[0] is None:
+        args = (jnp.take(kwargs["table"], kwargs["ids"], axis=0, mode="clip"), *args[1:])
     return jax.tree.leaves(layer.call(weights, *args, context=context.replace(masks=masks), **kwargs))
 
 

@@ -46,6 +46,14 @@ def mixed():
     return jg.Graph([text, series], layers.Dense(2)(layers.concatenate(read))), [ids((4, 6)), floats(4, 5, 4)]
 
 
+def one_table():
+    """Two calls of one embedding, whose padding is left out; its rows have another reader too."""
+    texts, table = [jg.Input((None,), dtype="int32") for _ in range(2)], layers.Embedding(9, 4, mask_zero=True)
+    rows = [table(text) for text in texts]
+    read = [layers.GRU(3)(rows[0]), layers.LSTM(3)(rows[1]), layers.GlobalAveragePooling1D()(rows[0])]
+    return jg.Graph(texts, layers.Dense(2)(layers.concatenate(read))), [ids((4, 6)), ids((4, 5), 1)]
+
+
 def with_gradients(graph, variables, x):
     def total(variables):
         return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(graph.apply(variables, x)))
@@ -63,6 +71,7 @@ def shared_across_graphs():
 GRAPHS = [
     siamese,
     shared_across_graphs,
+    one_table,
     pytest.param(question_answering, marks=pytest.mark.slow),
     pytest.param(mixed, marks=pytest.mark.slow),
 ]
@@ -77,6 +86,22 @@ def test_placed_graphs_compute_the_same(make):  # oracle: the graph on one devic
     assert "SideBySide" in [layer.kind for layer in placed.graph.layers]
     for a, b in zip(*(jax.tree.leaves(with_gradients(g, variables, x)) for g in (placed.graph, graph)), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
+
+def test_rows_are_looked_up_by_the_device_that_reads_them():  # oracle: what is added up outside of the devices' parts
+    def count(jaxpr):
+        parts = [one for one in jaxpr.eqns if one.primitive.name != "shard_map"]
+        within = [getattr(value, "jaxpr", value) for one in parts for value in one.params.values()]
+        own = sum(one.primitive.name == "scatter-add" for one in parts)
+        return own + sum(count(inner) for inner in within if hasattr(inner, "eqns"))
+
+    def added(graph):
+        return count(jax.make_jaxpr(lambda variables: with_gradients(graph, variables, x))(variables).jaxpr)
+
+    graph, x = question_answering()
+    variables = graph.init(jax.random.key(0))
+    placed = RecurrentBranches().rewrite(GateTables().rewrite(graph, SPREAD).graph, SPREAD)
+    assert (added(graph), added(placed.graph)) == (2, 0)
 
 
 def test_the_arrays_keep_their_names():  # oracle: the old graph's specs
