@@ -52,8 +52,15 @@ class ArrayFeed:
 
     @property
     def can_be_ahead(self) -> bool:
-        """Whether batches may be made ready by a thread; those that are on the device are."""
-        return not isinstance(self.data, Resident)
+        """Whether a thread had better make batches ready.
+
+        Those on the device are; and where the step is computed on a CPU, rows in memory cost it what they cost a
+        thread beside it, but those on disk are waited for.
+        """
+        if isinstance(self.data, Resident):
+            return False
+        columns = [*self.data.inputs, *self.data.targets, *self.data.weights]
+        return jax.default_backend() != "cpu" or any(map(_is_on_disk, columns))
 
     def position(self) -> None:
         """Nothing: the epoch and the batch say it all."""
@@ -226,6 +233,11 @@ def _absent(batch: Batch | None) -> Batch | None:
         return None
     nobody: Any = np.zeros(len(batch.inputs[0]), bool)
     return dataclasses.replace(batch, targets=dataclasses.replace(batch.targets, present=nobody))
+
+
+def _is_on_disk(column: Any) -> bool:
+    """Whether an array is a file mapped into memory, or a part of one."""
+    return isinstance(column, np.memmap) or isinstance(getattr(column, "base", None), np.memmap)
 
 
 def _has_state(thing: Any) -> bool:

@@ -6,6 +6,7 @@ import pytest
 
 from jaxgraphs.training import resident
 from jaxgraphs.training.feeding import arrays_of, order_of
+from jaxgraphs.training.feeds import ArrayFeed
 from jaxgraphs.training.resident import Resident, kept
 from jaxgraphs.training.sharding import make_layout, make_mesh
 from tests.training.runs import assert_same_bits, classifier, rows, trainer_of, two_outputs
@@ -44,20 +45,32 @@ def test_a_mesh_has_it_on_each_device():  # oracle: the shardings
 
 
 @pytest.mark.parametrize("mesh", [False, True])
-def test_training_on_it_changes_no_bit(monkeypatch, mesh):  # oracle: training on data that is not kept
+def test_training_on_it_changes_no_bit(monkeypatch, tmp_path, mesh):  # oracle: training on data that is not kept
     options = {"mesh": make_mesh(jax.devices()[:2])} if mesh else {}
-    trainer, data = trainer_of(classifier(dropout=0.2), "sgd", **options), {"x": X, "y": Y, "epochs": 2}
+    trainer, data = trainer_of(classifier(dropout=0.2), "sgd", **options), {"y": Y, "epochs": 2, "verbose": 0}
+    np.save(tmp_path / "x.npy", X)
+    on_disk = np.load(tmp_path / "x.npy", mmap_mode="r")
 
-    def fit():
-        return trainer.fit(trainer.init(jax.random.key(0)), **data, batch_size=8, validation_split=0.2, verbose=0)
+    def fit(x, **options):
+        return trainer.fit(trainer.init(jax.random.key(0)), x, batch_size=8, validation_split=0.2, **data, **options)
 
-    on_device = fit()
+    on_device = fit(X)
     monkeypatch.setattr(resident, "SMALL", 0)
-    for prefetch in (0, 2):
-        data["prefetch"] = prefetch
-        state, history = fit()
+    for x, prefetch in ((X, 0), (X, 2), (on_disk, 2)):
+        state, history = fit(x, prefetch=prefetch)
         assert_same_bits(state, on_device[0])
         assert history == on_device[1]
+
+
+def test_on_a_cpu_a_thread_reads_what_is_on_disk_alone(monkeypatch, tmp_path):  # oracle: by hand
+    np.save(tmp_path / "x.npy", X)
+    on_disk = np.load(tmp_path / "x.npy", mmap_mode="r")
+
+    def is_ahead(x, backend):
+        monkeypatch.setattr(jax, "default_backend", lambda: backend)
+        return ArrayFeed(arrays_of(classifier(), x, Y), 8, shuffle=True, limit=None, can_pad=True).can_be_ahead
+
+    assert [is_ahead(x, backend) for x in (X, on_disk) for backend in ("cpu", "gpu")] == [False, True, True, True]
 
 
 def test_nothing_is_sent_unasked():  # oracle: the guard of JAX
