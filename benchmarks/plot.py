@@ -29,7 +29,6 @@ PEERS = {
 """Marker, edge and filling: ours stand out, and shapes tell what colours may not."""
 ON_A_GPU = {
     "jaxgraphs": ("jaxgraphs", "D", OURS, OURS),
-    "jaxgraphs, 1x1 as products": ("jaxgraphs, 1x1 as products", "D", OURS, "white"),
     "torch": ("PyTorch", "s", "#e8590c", "white"),
     "torch_compiled": ("PyTorch, compiled", "s", "#e8590c", "#e8590c"),
 }
