@@ -100,7 +100,7 @@ def _keep_memory(done: list[str]) -> Mapping[str, str]:
     if mallopt is None:
         done.append("the allocator is not glibc's and stays as it is")
         return {}
-    if "jaxlib" in sys.modules and not is_said:
+    if not is_said and _has_started():
         return wanted
     if not is_said:
         for _, number, value in _SETTINGS:
@@ -120,15 +120,26 @@ def _compute_here() -> str:
     """
     import jax
 
-    devices = jax.config.values["jax_num_cpu_devices"]
-    try:
-        # A change of this option, unlike one of that which is meant, is refused where there are devices.
-        jax.config.update("jax_num_cpu_devices", abs(devices) + 1)
-    except RuntimeError:
+    if _has_started():
         return "JAX has started, so that its own threads compute, which take blocks of more than 64 MiB anew each time"
-    jax.config.update("jax_num_cpu_devices", devices)
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     return "on a CPU the thread that asks for a step computes it"
+
+
+def _has_started() -> bool:
+    """Whether JAX has devices; to be imported is not to have started."""
+    if "jax" not in sys.modules:
+        return False
+    import jax
+
+    devices = jax.config.values["jax_num_cpu_devices"]
+    try:
+        # Refused where there are devices, unlike other options that are read when they are made.
+        jax.config.update("jax_num_cpu_devices", abs(devices) + 1)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", devices)
+    return False
 
 
 def _mallopt() -> Any:

@@ -71,6 +71,18 @@ jg.setup(allocator=True, host_devices={devices})
     assert ("JAX_NUM_CPU_DEVICES=2" in said) == (devices == 2)
 
 
+def test_jax_may_be_imported_before():  # oracle: JAX's own answer, and that nothing begins anew
+    code = """
+import jax
+import jaxgraphs as jg
+jg.setup(allocator=True, host_devices=2, restart=False)
+print(jax.device_count(), jax.config.values["jax_cpu_enable_async_dispatch"])
+"""
+    lines, said = run(code)
+    assert lines == ["2 False"]
+    assert "anew" not in said
+
+
 def test_a_process_that_may_not_begin_anew_is_told():  # oracle: the message
     count = jax.device_count() + 1  # asking starts JAX
     with pytest.raises(GraphError) as caught:

@@ -12,7 +12,7 @@ from jax import lax
 
 from jaxgraphs.errors import GraphValueError, ShapeMismatchError
 from jaxgraphs.layers.base import Array, Layer, Weight, Weights, describes, single_input
-from jaxgraphs.layers.by_batch import Batch, normalise
+from jaxgraphs.layers.batch_moments import BatchAxes, normalise
 from jaxgraphs.layers.core import check_floating
 from jaxgraphs.layers.sizes import axis_in
 from jaxgraphs.symbolic.context import Context, Stateful
@@ -112,7 +112,7 @@ class BatchNormalization(Layer):
         if not context.train:
             return self._normalise_by(weights, wide, moving).astype(x.dtype)
         counts, more = _counts(wide, (context.mask, context.present)), 0.0 if context.mask is None else _TINY
-        batch = Batch(tuple(axis for axis in range(x.ndim) if axis != channel), more, context.axis)
+        batch = BatchAxes(tuple(axis for axis in range(x.ndim) if axis != channel), more, context.axis)
         if self.renorm:
             normal, *found = normalise(wide, None, None, counts, batch, self.epsilon)
             y, state = self._renormalised(weights, normal, moving, _named(found))

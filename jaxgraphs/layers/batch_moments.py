@@ -25,7 +25,7 @@ _TINY = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
-class Batch:
+class BatchAxes:
     """Over what a batch's statistics go.
 
     Args:
@@ -55,7 +55,7 @@ def counted(values: Array, counts: Array | None) -> Array:
     return values if counts is None else jnp.where(counts, values, jnp.zeros_like(values))
 
 
-def moments(x: Array, counts: Array | None, batch: Batch) -> tuple[Array, Array]:
+def moments(x: Array, counts: Array | None, batch: BatchAxes) -> tuple[Array, Array]:
     """Mean and biased variance, in one pass over x where there is nothing to leave out.
 
     The sums are those of the distance from a number of the channel itself, so that a mean far from 0 costs no digits.
@@ -86,7 +86,7 @@ def _paired_sums(axes: tuple[int, ...], x: Array) -> tuple[Array, Array]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
 def normalise(
-    x: Array, scale: Array | None, bias: Array | None, counts: Array | None, batch: Batch, epsilon: float
+    x: Array, scale: Array | None, bias: Array | None, counts: Array | None, batch: BatchAxes, epsilon: float
 ) -> tuple[Array, Array, Array]:
     """(x - mean) / sqrt(variance + epsilon) · scale + bias; the mean; the variance.
 
@@ -97,7 +97,7 @@ def normalise(
         batch: over what mean and variance are.
         epsilon: added to the variance, in its unit.
 
-    >>> y, mean, variance = normalise(jnp.array([[1.0], [3.0]]), None, None, None, Batch((0,)), 0.0)
+    >>> y, mean, variance = normalise(jnp.array([[1.0], [3.0]]), None, None, None, BatchAxes((0,)), 0.0)
     >>> y.ravel().tolist(), float(mean[0, 0]), float(variance[0, 0])
     ([-1.0, 1.0], 2.0, 1.0)
     """
@@ -108,7 +108,7 @@ def normalise(
 
 
 @normalise.defjvp
-def _(batch: Batch, epsilon: float, primals: Any, tangents: Any) -> tuple[Any, Any]:
+def _(batch: BatchAxes, epsilon: float, primals: Any, tangents: Any) -> tuple[Any, Any]:
     x, scale, bias, counts = primals
     dx, dscale, dbias, _ = tangents
     y, mean, variance = normalise(x, scale, bias, counts, batch, epsilon)

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxgraphs.layers import by_batch
-from jaxgraphs.layers.by_batch import Batch, counted, moments, normalise
+from jaxgraphs.layers import batch_moments
+from jaxgraphs.layers.batch_moments import BatchAxes, counted, moments, normalise
 from tests.oracle import assert_close
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(2.0, 3.0, (6, 5, 4)).astype("float32")
 SCALE, BIAS = RANDOM.normal(1.0, 0.3, (2, 1, 1, 4)).astype("float32")
-BATCH, EPSILON = Batch((0, 1)), 1e-3
+BATCH, EPSILON = BatchAxes((0, 1)), 1e-3
 COUNTS = RANDOM.random((6, 5, 1)) < 0.7
 
 
@@ -59,7 +59,7 @@ def test_the_derivative_is_that_of_the_steps(affine, counts):  # oracle: JAX's d
 
 def test_a_mean_far_from_zero_costs_no_digits():  # oracle: NumPy in float64
     x = RANDOM.normal(1e4, 1.0, (4096, 3)).astype("float32")
-    mean, variance = moments(jnp.asarray(x), None, Batch((0,)))
+    mean, variance = moments(jnp.asarray(x), None, BatchAxes((0,)))
     assert_close(mean[0], x.mean(0, dtype=np.float64), 1e-6)
     assert_close(variance[0], x.var(0, dtype=np.float64), 1e-3)
 
@@ -94,5 +94,5 @@ def test_only_the_numbers_that_count_are_kept():  # oracle: NumPy
 
 
 def test_sums_in_pairs_are_the_two_sums():  # oracle: the two sums
-    paired, plain = (function((0, 1), jnp.asarray(X)) for function in (by_batch._paired_sums, by_batch._sums))
+    paired, plain = (function((0, 1), jnp.asarray(X)) for function in (batch_moments._paired_sums, batch_moments._sums))
     each_close(paired, plain, 1e-6)
