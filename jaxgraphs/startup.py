@@ -52,7 +52,7 @@ def setup(
         cache: a directory that keeps compiled programs from one process to the next, so that a first step compiles
             once in many; True for the user's own cache directory.
         allocator: whether freed memory is kept for the next step rather than given back to the system, and a step on a
-            CPU is computed by the thread that asks for it. Steps there take about 0.7 to 0.95 of their time, and the
+            CPU is computed by the thread that asks for it. Steps there take about 0.65 to 0.9 of their time, and the
             process up to 40 % more memory. For glibc, that is Linux.
         host_devices: how many devices JAX makes of the CPU; with 2, independent recurrent branches run side by side.
         restart: whether the process may begin anew with its own arguments, where it is too late for one of these; what
