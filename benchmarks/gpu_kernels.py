@@ -8,7 +8,6 @@ graphs are left out: which of the passes rewrite them depends on the device that
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from typing import Any
 
@@ -63,7 +62,6 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--workloads", nargs="+", default=NAMES, choices=NAMES, help="which of them")
     names = parser.parse_args(argv).workloads
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
     topology = topologies.get_topology_desc(
         platform="cuda", topology_name="NVIDIA H200", target_config=H200, topology="1x1x1"
     )

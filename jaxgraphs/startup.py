@@ -100,7 +100,8 @@ def _keep_memory(done: list[str]) -> Mapping[str, str]:
     if mallopt is None:
         done.append("the allocator is not glibc's and stays as it is")
         return {}
-    if not is_said and _has_started():
+    has_started = _has_started()
+    if has_started and not is_said:
         return wanted
     if not is_said:
         for _, number, value in _SETTINGS:
@@ -108,20 +109,21 @@ def _keep_memory(done: list[str]) -> Mapping[str, str]:
         # For `keeps_freed_memory`, and for the processes that this one starts.
         os.environ.update(wanted)
     by = ", as the environment says" if is_said else " (up to 40 % more memory)"
-    done.append(f"freed memory is kept for the next step{by}; {_compute_here()}")
+    how = "JAX has started, so that its own threads compute, which take blocks of more than 64 MiB anew each time"
+    if not has_started:
+        how = _compute_here()
+    done.append(f"freed memory is kept for the next step{by}; {how}")
     return {}
 
 
 def _compute_here() -> str:
-    """Lets steps on a CPU be computed by the thread that asks for them, where JAX has not started; what was done.
+    """Lets steps on a CPU be computed by the thread that asks for them; what was done.
 
     Arenas other than the first, which is the first thread's, take blocks of more than 64 MiB from the system at each
     step, whatever glibc is told.
     """
     import jax
 
-    if _has_started():
-        return "JAX has started, so that its own threads compute, which take blocks of more than 64 MiB anew each time"
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     return "on a CPU the thread that asks for a step computes it"
 
@@ -154,12 +156,10 @@ def _mallopt() -> Any:
 def _make_devices(count: int, done: list[str]) -> Mapping[str, str]:
     import jax
 
-    try:
+    if not _has_started():
         jax.config.update("jax_num_cpu_devices", count)
-    except RuntimeError:
-        # Devices are there already.
-        if len(jax.devices("cpu")) != count:
-            return {_DEVICES: str(count)}
+    elif len(jax.devices("cpu")) != count:
+        return {_DEVICES: str(count)}
     done.append(f"the CPU is {count} devices")
     return {}
 

@@ -14,14 +14,26 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-# The least count by which sums are divided.
-_TINY = 1e-7
+# What Keras adds to the count of unmasked numbers, so that an empty batch divides by more than 0.
+TINY = 1e-7
+
+
+class Counts(NamedTuple):
+    """Which numbers of a batch count.
+
+    Args:
+        which: booleans of the array's shape.
+        number: how many there are along the batch's axes, on all devices.
+    """
+
+    which: Array
+    number: Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,32 +42,34 @@ class BatchAxes:
 
     Args:
         axes: of the array, which stay with size 1.
-        more: what is added to how many numbers count.
         over: the devices' axis that has the batch's other rows, or None.
     """
 
     axes: tuple[int, ...]
-    more: float = 0.0
     over: str | None = None
 
-    def average(self, values: Array, counts: Array | None) -> Array:
+    def counts(self, which: Array, dtype: Any, more: float = 0.0) -> Counts:
+        """Those numbers, counted once for all averages; `more` is added to the count."""
+        return Counts(which, jnp.maximum(self._total(which.astype(dtype)) + more, TINY))
+
+    def average(self, values: Array, counts: Counts | None) -> Array:
         """The mean of those numbers that count."""
-        if counts is None and self.over is None:
-            return jnp.mean(values, self.axes, keepdims=True)
-        count = jnp.maximum(self._total(counted(jnp.ones_like(values), counts)) + self.more, _TINY)
-        return self._total(counted(values, counts)) / count
+        if counts is not None:
+            return self._total(counted(values, counts.which)) / counts.number
+        mean = jnp.mean(values, self.axes, keepdims=True)
+        return mean if self.over is None else lax.pmean(mean, self.over)
 
     def _total(self, values: Array) -> Array:
         summed = jnp.sum(values, self.axes, keepdims=True)
         return summed if self.over is None else lax.psum(summed, self.over)
 
 
-def counted(values: Array, counts: Array | None) -> Array:
-    """The numbers, 0 in the place of those that do not count."""
-    return values if counts is None else jnp.where(counts, values, jnp.zeros_like(values))
+def counted(values: Array, which: Array | None) -> Array:
+    """The numbers, 0 in the place of those that do not count; None: all do."""
+    return values if which is None else jnp.where(which, values, jnp.zeros_like(values))
 
 
-def moments(x: Array, counts: Array | None, batch: BatchAxes) -> tuple[Array, Array]:
+def moments(x: Array, counts: Counts | None, batch: BatchAxes) -> tuple[Array, Array]:
     """Mean and biased variance, in one pass over x where there is nothing to leave out.
 
     The sums are those of the distance from a number of the channel itself, so that a mean far from 0 costs no digits.
@@ -69,7 +83,11 @@ def moments(x: Array, counts: Array | None, batch: BatchAxes) -> tuple[Array, Ar
         offset = total / size
         return near + offset, jnp.maximum(squares / size - jnp.square(offset), 0)
     mean = batch.average(x, counts)
-    return mean, batch.average(jnp.square(counted(x - mean, counts)), counts)
+    return mean, batch.average(jnp.square(_known(x - mean, counts)), counts)
+
+
+def _known(values: Array, counts: Counts | None) -> Array:
+    return counted(values, None if counts is None else counts.which)
 
 
 def _sums(axes: tuple[int, ...], x: Array) -> tuple[Array, Array]:
@@ -86,14 +104,14 @@ def _paired_sums(axes: tuple[int, ...], x: Array) -> tuple[Array, Array]:
 
 @partial(jax.custom_jvp, nondiff_argnums=(4, 5))
 def normalise(
-    x: Array, scale: Array | None, bias: Array | None, counts: Array | None, batch: BatchAxes, epsilon: float
+    x: Array, scale: Array | None, bias: Array | None, counts: Counts | None, batch: BatchAxes, epsilon: float
 ) -> tuple[Array, Array, Array]:
     """(x - mean) / sqrt(variance + epsilon) · scale + bias; the mean; the variance.
 
     Args:
         x: floats.
         scale, bias: of x's shape, 1 along the batch's axes; None leaves them out.
-        counts: which numbers of x count, as booleans of its shape; None where all do.
+        counts: which numbers of x count; None where all do.
         batch: over what mean and variance are.
         epsilon: added to the variance, in its unit.
 
@@ -115,7 +133,7 @@ def _(batch: BatchAxes, epsilon: float, primals: Any, tangents: Any) -> tuple[An
     root = lax.rsqrt(variance + epsilon)
     factor = root if scale is None else root * scale
     z = (x - mean) * root
-    level, slope = batch.average(dx, counts), batch.average(counted(z, counts) * dx, counts)
+    level, slope = batch.average(dx, counts), batch.average(_known(z, counts) * dx, counts)
     stretch = -factor * slope if dscale is None else dscale - factor * slope
     shift = -factor * level if dbias is None else dbias - factor * level
     return (y, mean, variance), (factor * dx + z * stretch + shift, level, 2 * slope / root)

@@ -86,6 +86,11 @@ class Dense(Layer):
         return jnp.matmul(x, kernel) if x.ndim == 2 else jnp.tensordot(x, kernel, axes=1)
 
 
+def look_up(table: Array, ids: Array) -> Array:
+    """The table's rows of these numbers; those outside the table read its nearest row, as XLA does for Keras."""
+    return jnp.take(table, ids, axis=0, mode="clip")
+
+
 @describes
 class Embedding(Layer):
     """Looks up a row of a table for each whole number.
@@ -131,8 +136,7 @@ class Embedding(Layer):
         return {"embedding": table}
 
     def call(self, weights: Weights, ids: Array, *, context: Context) -> Array:
-        # Ids outside the table read its nearest row, as XLA does for Keras.
-        return jnp.take(weights["embedding"], ids, axis=0, mode="clip")
+        return look_up(weights["embedding"], ids)
 
     def output_mask(self, context: Context, *args: Any, **_: Any) -> Array | None:
         return args[0] != 0 if self.mask_zero else context.mask

@@ -12,17 +12,12 @@ from jax import lax
 
 from jaxgraphs.errors import GraphValueError, ShapeMismatchError
 from jaxgraphs.layers.base import Array, Layer, Weight, Weights, describes, single_input
-from jaxgraphs.layers.batch_moments import BatchAxes, normalise
+from jaxgraphs.layers.batch_moments import TINY, BatchAxes, normalise
 from jaxgraphs.layers.core import check_floating
 from jaxgraphs.layers.sizes import axis_in
 from jaxgraphs.symbolic.context import Context, Stateful
 from jaxgraphs.symbolic.node import title
 from jaxgraphs.symbolic.spec import Dim, TensorSpec
-
-# What Keras adds to the count of unmasked numbers, so that an empty batch divides by more than 0.
-_TINY = 1e-7
-# What is carried beside the moving mean and variance where batches are renormalised.
-_RENORM = ("stddev", "renorm_mean", "renorm_stddev")
 
 
 @describes
@@ -108,33 +103,29 @@ class BatchNormalization(Layer):
         wide = widen(x)
         channel = self.axis % x.ndim
         shape = tuple(size if axis == channel else 1 for axis, size in enumerate(x.shape))
-        moving = {name: weights[name].astype(wide.dtype).reshape(shape) for name in ("mean", "var")}
+        shaped = {name: weights[name].astype(wide.dtype).reshape(shape) for name in weights}
         if not context.train:
-            return self._normalise_by(weights, wide, moving).astype(x.dtype)
-        counts, more = _counts(wide, (context.mask, context.present)), 0.0 if context.mask is None else _TINY
-        batch = BatchAxes(tuple(axis for axis in range(x.ndim) if axis != channel), more, context.axis)
+            normal = (wide - shaped["mean"]) * lax.rsqrt(shaped["var"] + self.epsilon)
+            return affine(weights, normal, shape).astype(x.dtype)
+        batch = BatchAxes(tuple(axis for axis in range(x.ndim) if axis != channel), context.axis)
+        which, more = _counting(wide, (context.mask, context.present)), 0.0 if context.mask is None else TINY
+        counts = None if which is None else batch.counts(which, wide.dtype, more)
         if self.renorm:
             normal, *found = normalise(wide, None, None, counts, batch, self.epsilon)
-            y, state = self._renormalised(weights, normal, moving, _named(found))
+            y, state = self._renormalised(weights, normal, shaped, _named(found))
         else:
-            shaped = {name: weights[name].astype(wide.dtype).reshape(shape) for name in weights}
             y, *found = normalise(wide, shaped.get("scale"), shaped.get("bias"), counts, batch, self.epsilon)
-            state = self._moved(moving, _named(found))
+            state = self._moved(shaped, _named(found))
         carried = {name: value.reshape(-1).astype(weights[name].dtype) for name, value in state.items()}
         return Stateful(y.astype(x.dtype), carried)
 
-    def _moved(self, moving: Mapping[str, Array], batch: Mapping[str, Array]) -> dict[str, Array]:
-        return {name: self.momentum * moving[name] + (1 - self.momentum) * batch[name] for name in batch}
-
-    def _normalise_by(self, weights: Weights, x: Array, by: Mapping[str, Array]) -> Array:
-        return affine(weights, (x - by["mean"]) * lax.rsqrt(by["var"] + self.epsilon), by["mean"].shape)
+    def _moved(self, before: Mapping[str, Array], batch: Mapping[str, Array]) -> dict[str, Array]:
+        return {name: self.momentum * before[name] + (1 - self.momentum) * batch[name] for name in batch}
 
     def _renormalised(
-        self, weights: Weights, normal: Array, moving: Mapping[str, Array], batch: Mapping[str, Array]
+        self, weights: Weights, normal: Array, before: Mapping[str, Array], batch: Mapping[str, Array]
     ) -> tuple[Array, dict[str, Array]]:
         """The normalised batch brought near to what moving statistics make of it, and the statistics that go on."""
-        shape = batch["mean"].shape
-        before = {name: weights[name].astype(normal.dtype).reshape(shape) for name in _RENORM}
         deviation = jnp.sqrt(batch["var"] + self.epsilon)
         known = jnp.maximum(before["renorm_stddev"], math.sqrt(self.epsilon))
         bounds = self.renorm_clipping or {}
@@ -145,13 +136,13 @@ class BatchNormalization(Layer):
         moved = self.momentum * before["stddev"] + (1 - self.momentum) * deviation
         keep = self.renorm_momentum
         carried = {
-            "mean": self._moved(moving, batch)["mean"],
+            "mean": self._moved(before, batch)["mean"],
             "var": jnp.maximum(jnp.square(moved) - self.epsilon, 0),
             "stddev": moved,
             "renorm_mean": keep * before["renorm_mean"] + (1 - keep) * batch["mean"],
             "renorm_stddev": keep * before["renorm_stddev"] + (1 - keep) * deviation,
         }
-        return affine(weights, normal * lax.stop_gradient(r) + lax.stop_gradient(d), shape), carried
+        return affine(weights, normal * lax.stop_gradient(r) + lax.stop_gradient(d), batch["mean"].shape), carried
 
 
 def _named(statistics: Sequence[Array]) -> dict[str, Array]:
@@ -200,7 +191,7 @@ def axes_of(layer: Any, spec: TensorSpec) -> tuple[int, ...]:
     )
 
 
-def _counts(x: Array, masks: Sequence[Array | None]) -> Array | None:
+def _counting(x: Array, masks: Sequence[Array | None]) -> Array | None:
     """Which numbers of x every mask lets through; a mask speaks of the leading axes. None where there is no mask."""
     known = [mask.astype(bool).reshape(mask.shape + (1,) * (x.ndim - mask.ndim)) for mask in masks if mask is not None]
     return jnp.broadcast_to(reduce(jnp.logical_and, known), x.shape) if known else None

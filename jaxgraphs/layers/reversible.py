@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxgraphs.errors import DTypeMismatchError, ShapeMismatchError
 from jaxgraphs.layers.base import Array, Layer, Weight, Weights, describes, positive, single_input
+from jaxgraphs.layers.core import look_up
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.node import title
 
@@ -74,7 +75,7 @@ class ReversibleEmbedding(Layer):
 
     def call(self, weights: Weights, x: Array, *, context: Context, reverse: bool = False) -> Array:
         if not reverse:
-            return jnp.take(weights["embedding"], x, axis=0, mode="clip")
+            return look_up(weights["embedding"], x)
         kernel = weights["embedding"].T if self.tie_weights else weights["reverse_embedding"]
         if self.reverse_dtype is not None:
             x, kernel = x.astype(self.reverse_dtype), kernel.astype(self.reverse_dtype)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.places import Path
 from jaxgraphs.layers.base import Array, Layer, Weights, describes
-from jaxgraphs.layers.core import Embedding
+from jaxgraphs.layers.core import Embedding, look_up
 from jaxgraphs.layers.recurrent import GRU, LSTM, Recurrent, SimpleRNN
 from jaxgraphs.layers.wrappers import Bidirectional
 from jaxgraphs.passes.base import PassResult, Setting
@@ -58,7 +58,7 @@ class Tabled(Recurrent):
         is_dropping = context.train and getattr(self, "dropout", 0.0)
         if ids is None or is_dropping or not _pays(ids, table, weights["kernel"]):
             return super().call(weights, x, initial_state, context=context)
-        gates = jnp.take(jnp.matmul(table, weights["kernel"]), ids, axis=0, mode="clip")
+        gates = look_up(jnp.matmul(table, weights["kernel"]), ids)
         return super().call({**weights, "kernel": None}, gates, initial_state, context=context)
 
 

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxgraphs.layers.base import Array, Weights, describes
+from jaxgraphs.layers.core import look_up
 from jaxgraphs.passes.grouping import Together, masks_of, work_of
 from jaxgraphs.passes.kernels.apart import apart
 from jaxgraphs.symbolic.context import Context
@@ -58,7 +58,7 @@ def _own(call: Any) -> Any:
 def _run(layer: Any, context: Context, pair: Any) -> list[Array]:
     (weights, args, kwargs), masks = pair
     if args[0] is None:
-        args = (jnp.take(kwargs["table"], kwargs["ids"], axis=0, mode="clip"), *args[1:])
+        args = (look_up(kwargs["table"], kwargs["ids"]), *args[1:])
     return jax.tree.leaves(layer.call(weights, *args, context=context.replace(masks=masks), **kwargs))
 
 

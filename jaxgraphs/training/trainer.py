@@ -241,7 +241,8 @@ class Trainer:
                 there already, goes on from it to the last bit, whatever `state` is. After SIGTERM it saves and exits
                 with status 75.
             prefetch: how many batches of an iterable, or of data too large for the device, a thread makes ready there
-                while the device computes; 0 reads each when it is needed. Data that fits is kept on the device.
+                while the device computes; 0 reads each when it is needed. Data that fits is kept on the device, and
+                where a CPU computes, arrays in memory are read without a thread.
         Returns: the trained state; and the History. After Ctrl-C both are those of the last whole step.
         """
         check_run(state, {"epochs": epochs, "batch_size": batch_size}, callbacks)

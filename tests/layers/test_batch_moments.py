@@ -46,7 +46,7 @@ def each_close(found: Any, expected: Any, tolerance: float) -> None:
 def test_the_derivative_is_that_of_the_steps(affine, counts):  # oracle: JAX's derivative of each step, in float64
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda array: jnp.asarray(array, jnp.float64), (X, *affine))
-        everything = None if counts is None else jnp.broadcast_to(counts, X.shape)
+        everything = None if counts is None else BATCH.counts(jnp.broadcast_to(counts, X.shape), wide[0].dtype)
         own = lambda *arrays: normalise(*arrays, everything, BATCH, EPSILON)  # noqa: E731
         steps = lambda *arrays: step_by_step(*arrays, counts)  # noqa: E731
         tangents = jax.tree.map(jnp.cos, wide)
@@ -66,7 +66,7 @@ def test_a_mean_far_from_zero_costs_no_digits():  # oracle: NumPy in float64
 
 def test_what_does_not_count_moves_no_gradient():  # oracle: the batch without it
     full = np.concatenate([X, np.full((2, 5, 4), 99.0, "float32")])
-    counts = jnp.broadcast_to((jnp.arange(8) < 6)[:, None, None], full.shape)
+    counts = BATCH.counts(jnp.broadcast_to((jnp.arange(8) < 6)[:, None, None], full.shape), full.dtype)
 
     def loss(x: Any, counts: Any) -> Any:
         y, mean, variance = normalise(x, SCALE, BIAS, counts, BATCH, EPSILON)
