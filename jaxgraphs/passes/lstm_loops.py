@@ -50,9 +50,8 @@ class LeanLSTM(LSTM):
         mask = self.steps_that_count(context, initial_state)
         if self.go_backwards:
             x, mask = jnp.flip(x, 1), None if mask is None else jnp.flip(mask, 1)
-        x = jnp.swapaxes(x, 0, 1)
         live = None if mask is None else jnp.swapaxes(mask, 0, 1)[..., None]
-        states = self.start(x[0], initial_state)
+        states = self.start(x, initial_state)
         read: Any = self._read(weights, x, states, live)
         outputs, (h, c) = read
         y = h if outputs is None else outputs
@@ -66,6 +65,7 @@ class LeanLSTM(LSTM):
         if self.within:
             arrays = {"kernel": weights["kernel"], "recurrent_kernel": weights["recurrent_kernel"], "bias": bias}
             return lstm_steps(self.return_sequences, x, arrays, states, live)
+        x = jnp.swapaxes(x, 0, 1)
         gates = x if weights["kernel"] is None else flat_product(x, weights["kernel"])
         gates = gates if bias is None else gates + bias.reshape(1, 1, -1)
         return lstm_loop(self.return_sequences, gates, weights["recurrent_kernel"], states, live)

@@ -177,7 +177,7 @@ class Members:
             yield self._placed(jax.tree.map(lambda *leaves: jnp.stack(leaves), *cast))
 
     def _cast(self, batch: Batch) -> Batch:
-        return dataclasses.replace(batch, inputs=self.trainer._device_inputs(batch))
+        return self.trainer._typed(batch)
 
     def _empty(self) -> PyTree:
         empty, count = self.trainer.objective.empty(), len(self.members)

@@ -144,7 +144,7 @@ class Trainer:
         predict = make_predict_step(lambda: plan.predicting.graph)
         self._predict = Compiled(predict, lambda: plan.predicting.options)
         self._logs = jax.jit(self.objective.logs)
-        self._arranged = remembering(lambda batch: self._batch(*unpack(batch)))
+        self._arrange = remembering(lambda batch: self._checked_batch(*unpack(batch)))
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
 
     def __repr__(self) -> str:
@@ -186,7 +186,7 @@ class Trainer:
             batch: (x, y) or (x, y, sample_weight); lists in order or dicts by name.
         Returns: the new state; and the batch's losses and metrics, on the device.
         """
-        state, logs = self._train_one(state, self._arranged(batch))
+        state, logs = self._train_one(state, self._place(self._arrange(batch)))
         # jit returns dicts sorted; the loss comes first.
         return state, {name: logs[name] for name in self.objective.log_names}
 
@@ -195,7 +195,7 @@ class Trainer:
 
         Args: as for `train_step`; the state stays usable.
         """
-        return self._train_one.lower(state, self._arranged(batch))
+        return self._train_one.lower(state, self._place(self._arrange(batch)))
 
     def fit(
         self,
@@ -348,8 +348,8 @@ class Trainer:
         values = jax.device_get(dict(logs))
         return {name: float(values[name]) for name in self.objective.log_names}
 
-    def _batch(self, x: Any, y: Any, weight: Any) -> Batch:
-        return self._cast(batch_of(arrays_of(self.graph, x, y, weight, is_batch=True)))
+    def _checked_batch(self, x: Any, y: Any, weight: Any) -> Batch:
+        return self._typed(batch_of(arrays_of(self.graph, x, y, weight, is_batch=True)))
 
     def _batches(
         self, x: Any, y: Any, weight: Any, batch_size: int, steps: int | None = None, *, prefetch: int = 0
@@ -366,12 +366,15 @@ class Trainer:
         return check_data(self.graph, self.objective.losses, data, call)
 
     def _cast(self, batch: Batch) -> Batch:
-        """The batch with its inputs checked against the graph's and in their dtypes."""
-        batch = dataclasses.replace(batch, inputs=tuple(self._device_inputs(batch)))
-        return self.execution.place_batch(batch, can_pad=self._can_pad)
+        """The batch as steps read it."""
+        return self._place(self._typed(batch))
 
-    def _device_inputs(self, batch: Batch) -> tuple[Any, ...]:
-        return tuple(check_inputs(self.graph, batch.inputs))
+    def _typed(self, batch: Batch) -> Batch:
+        """The batch with its inputs checked against the graph's and in their dtypes."""
+        return dataclasses.replace(batch, inputs=tuple(check_inputs(self.graph, batch.inputs)))
+
+    def _place(self, batch: Batch) -> Batch:
+        return self.execution.place_batch(batch, can_pad=self._can_pad)
 
     def _validation(
         self, data: Any, batch_size: int, steps: int | None, every: int, prefetch: int

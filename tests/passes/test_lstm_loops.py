@@ -1,6 +1,7 @@
 """LSTMs with products over all steps and a derivative of their own, beside the graph as it was."""
 
 import jax
+import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_products_within_the_loop():  # oracle: the same with products before it
 
     def within(x, kernel, recurrent, bias, states):
         weights = {"kernel": kernel, "recurrent_kernel": recurrent, "bias": bias}
-        return lstm_steps(True, x, weights, states, live)
+        return lstm_steps(True, jnp.swapaxes(x, 0, 1), weights, states, live)
 
     def slopes(function):
         def total(*arrays):
@@ -111,6 +112,31 @@ def test_products_within_the_loop():  # oracle: the same with products before it
 
     for ours, wanted in zip(*map(jax.tree.leaves, (slopes(within), slopes(before))), strict=True):
         np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_within_the_loop_the_input_is_read_as_it_lies():  # oracle: no array of its size is turned about
+    x, live = floats(3, 5, 4), jnp.ones((5, 3, 1), bool)
+    weights = {"kernel": floats(4, 8), "recurrent_kernel": floats(2, 8), "bias": None}
+    states = (floats(3, 2), floats(3, 2))
+
+    def total(weights, x):
+        return jnp.sum(lstm_steps(False, x, weights, states, live)[1][0])
+
+    def turned(slope):
+        program = jax.make_jaxpr(slope)(weights, x)
+        return [each.invars[0].aval.shape for each in equations(program.jaxpr) if each.primitive.name == "transpose"]
+
+    assert (3, 5, 4) not in turned(jax.grad(total))
+    # Its own gradient comes out of the loop step after step, and is turned about once.
+    assert turned(jax.grad(total, 1)).count((5, 3, 4)) == 1
+
+
+def equations(jaxpr):
+    """All of a program, those of loops within it too."""
+    for each in jaxpr.eqns:
+        yield each
+        for inner in jax.extend.core.jaxprs_in_params(each.params):
+            yield from equations(inner)
 
 
 def test_objections(monkeypatch):  # oracle: the words

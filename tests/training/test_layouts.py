@@ -205,3 +205,17 @@ def test_every_layer_in_parts(case):  # oracle: one device; what has an even num
     actual = compute(variables | {"params": placed}, values)
     for one, other in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_is_placed_wherever_it_lay():  # oracle: its numbers, and each device's rows
+    mesh = sharding.make_mesh()
+    layout, given = sharding.make_layout(mesh, None, {}), np.arange(48, dtype=np.float32).reshape(16, 3)
+    first = [jax.device_put(given, mesh.devices.flat[0]), jax.device_put(given, mesh.devices.flat[1])]
+    spread = layout.place_rows([given])[0]
+    for placed in layout.place_rows([given, *first, spread]):
+        np.testing.assert_array_equal(placed, given)
+        assert [shard.data.shape for shard in placed.addressable_shards] == [(2, 3)] * 8
+    uneven, none = layout.place_rows((given[:7], None))
+    assert uneven.sharding.is_fully_replicated
+    assert none is None
+    np.testing.assert_array_equal(uneven, given[:7])

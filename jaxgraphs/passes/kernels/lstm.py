@@ -82,7 +82,7 @@ def lstm_steps(
 
     Args:
         every, states, mask: as in `lstm_loop`.
-        x: (time, batch, features).
+        x: (batch, time, features), read as it lies: an array turned about for the loop is copied for either pass.
         weights: kernel (features, 4 units), None where x is that product already; recurrent_kernel (units, 4 units);
             bias (4 units,) or None.
     Returns: as `lstm_loop`.
@@ -90,7 +90,7 @@ def lstm_steps(
     The gates before their activation are kept, beside the states.
 
     >>> weights = {"kernel": jnp.zeros((1, 4)), "recurrent_kernel": jnp.zeros((1, 4)), "bias": None}
-    >>> _, (h, c) = lstm_steps(False, jnp.zeros((3, 1, 1)), weights, (jnp.zeros((1, 1)), jnp.full((1, 1), 8.0)), None)
+    >>> _, (h, c) = lstm_steps(False, jnp.zeros((1, 3, 1)), weights, (jnp.zeros((1, 1)), jnp.full((1, 1), 8.0)), None)
     >>> float(c[0, 0])
     1.0
     """
@@ -101,11 +101,11 @@ def _steps_forward(every: bool, x: Array, weights: Mapping[str, Any], states: St
     kernel, recurrent_kernel, bias = weights["kernel"], weights["recurrent_kernel"], weights["bias"]
 
     def step(states: States, now: Any) -> tuple[States, Any]:
-        x, live = now
-        z = shift(project(x, kernel) + jnp.matmul(states[0], recurrent_kernel), bias)
+        place, live = now
+        z = shift(project(_at(x, place), kernel) + jnp.matmul(states[0], recurrent_kernel), bias)
         return _after(z, states, live), (z, states)
 
-    last, (gates, before) = lax.scan(step, states, (x, mask))
+    last, (gates, before) = lax.scan(step, states, (jnp.arange(x.shape[1]), mask))
     return (_outputs(before, last) if every else None, last), (x, weights, mask, gates, before)
 
 
@@ -116,11 +116,11 @@ def _steps_backward(every: bool, kept: Any, cotangents: Any) -> Any:
     turned_kernel = None if kernel is None else kernel.T
 
     def step(carried: Any, now: Any) -> Any:
-        ((dh, dc), by_weights), (x, (h, c), z, live, by_output) = carried, now
+        ((dh, dc), by_weights), (place, (h, c), z, live, by_output) = carried, now
         dh = dh if by_output is None else dh + by_output
         by_gates, dc_here = _by_gates(z, c, dh, dc, live)
         products = {
-            "kernel": None if kernel is None else jnp.matmul(x.T, by_gates),
+            "kernel": None if kernel is None else jnp.matmul(_at(x, place).T, by_gates),
             "recurrent_kernel": jnp.matmul(h.T, by_gates),
             "bias": None if weights["bias"] is None else by_gates.sum(0),
         }
@@ -129,8 +129,9 @@ def _steps_backward(every: bool, kept: Any, cotangents: Any) -> Any:
         return (_held(live, (jnp.matmul(by_gates, turned), dc_here), (dh, dc)), by_weights), by_x
 
     start = (by_last, jax.tree.map(jnp.zeros_like, weights))
-    (by_states, by_weights), by_x = lax.scan(step, start, (x, before, gates, mask, by_outputs), reverse=True)
-    return by_x, by_weights, by_states, None
+    every_step = (jnp.arange(x.shape[1]), before, gates, mask, by_outputs)
+    (by_states, by_weights), by_x = lax.scan(step, start, every_step, reverse=True)
+    return jnp.swapaxes(by_x, 0, 1), by_weights, by_states, None
 
 
 lstm_steps.defvjp(_steps_forward, _steps_backward)
@@ -172,6 +173,11 @@ def _activated(z: Array) -> list[Array]:
     half = jnp.repeat(jnp.array([[0.5, 0.5, 1.0, 0.5]], z.dtype), units, axis=1)
     squashed = jnp.tanh(z * half) * half + (1 - half)
     return jnp.split(lax.optimization_barrier(squashed), 4, axis=-1)
+
+
+def _at(x: Array, place: Array) -> Array:
+    """(batch, time, n) -> (batch, n), of one step."""
+    return lax.dynamic_index_in_dim(x, place, axis=1, keepdims=False)
 
 
 def _rows(x: Array) -> Array:
