@@ -54,7 +54,8 @@ def kernels(program: str) -> int:
 def ours_program(workload: Workload, precision: str) -> tuple[Any, Any]:
     """The step of a Trainer, and its arguments."""
     trainer = jg.Trainer(ours.graph_of(workload), "rmsprop", list(workload.losses), precision=precision)
-    return trainer._train_one, (trainer.init(jax.random.key(0)), trainer._arranged(workload.data()))
+    state = trainer.init(jax.random.key(0))
+    return trainer._train_one, (state.with_key(None), state.key, jax.device_put(workload.data()))
 
 
 def main(argv: list[str] | None = None) -> None:

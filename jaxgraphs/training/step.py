@@ -62,6 +62,10 @@ class TrainState:
         """The same with some fields changed."""
         return dataclasses.replace(self, **changes)
 
+    def with_key(self, key: Any) -> TrainState:
+        """The same with another key, or none."""
+        return TrainState(self.step, self.params, self.model_state, self.opt_state, key)
+
 
 def init_state(
     objective: Objective, optimizer: optax.GradientTransformation, key: Array, variables: Mapping[str, Any] | None
@@ -141,17 +145,25 @@ def _with_slopes(
     }
 
 
-def make_one_step(step: Callable[..., Any], empty: Callable[[], PyTree]) -> Callable[..., Any]:
-    """(state, batch) -> (state, logs): a step whose logs are its batch's alone; no sums go in or come out.
+def make_one_step(
+    step: Callable[..., Any], empty: Callable[[], PyTree], arranged: Callable[[PyTree], Batch]
+) -> Callable[..., Any]:
+    """(state without its key, key, batch) -> (such a state, logs): its batch's alone; no sums go in or come out.
+
+    On an accelerator a small step takes a fraction of a millisecond, as long as a batch takes to be looked at: names,
+    order, shapes and dtypes. Here that is done when the step is compiled. The key stays where it is, for to hand one
+    out of compiled code takes as long as several arrays.
 
     Args:
         step: of `make_train_step`, as it is laid out.
         empty: gives the running sums of nothing.
+        arranged: a Batch of one as it was given.
     """
 
-    def one_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
-        state, _, logs = step(state, empty(), batch)
-        return state, logs
+    def one_step(state: TrainState, key: Array, batch: Any) -> tuple[TrainState, dict[str, Array]]:
+        batch = batch if isinstance(batch, Batch) else arranged(batch)
+        state, _, logs = step(state.with_key(key), empty(), batch)
+        return state.with_key(None), logs
 
     return one_step
 

@@ -22,7 +22,6 @@ from jaxgraphs.symbolic.node import title
 from jaxgraphs.training import optimizers
 from jaxgraphs.training.ahead import ahead
 from jaxgraphs.training.arguments import check_data, check_run, check_state
-from jaxgraphs.training.arranging import remembering
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
 from jaxgraphs.training.checkpointing.session import open_session
@@ -138,13 +137,12 @@ class Trainer:
         plan = self._rewriting
         self._train, self._train_one, self._train_many = (
             Compiled(each, lambda: plan.training.options, donate_argnums=0)
-            for each in (step, make_one_step(step, self.objective.empty), make_many_steps(step))
+            for each in (step, make_one_step(step, self.objective.empty, self._arranged), make_many_steps(step))
         )
         self._evaluate = Compiled(make_eval_step(self.objective), lambda: plan.evaluating.options)
         predict = make_predict_step(lambda: plan.predicting.graph)
         self._predict = Compiled(predict, lambda: plan.predicting.options)
         self._logs = jax.jit(self.objective.logs)
-        self._arrange = remembering(lambda batch: self._checked_batch(*unpack(batch)))
         self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
 
     def __repr__(self) -> str:
@@ -186,16 +184,16 @@ class Trainer:
             batch: (x, y) or (x, y, sample_weight); lists in order or dicts by name.
         Returns: the new state; and the batch's losses and metrics, on the device.
         """
-        state, logs = self._train_one(state, self._place(self._arrange(batch)))
+        new, logs = self._train_one(state.with_key(None), state.key, self._ready(batch))
         # jit returns dicts sorted; the loss comes first.
-        return state, {name: logs[name] for name in self.objective.log_names}
+        return new.with_key(state.key), {name: logs[name] for name in self.objective.log_names}
 
     def lowered(self, state: TrainState, batch: Any) -> Any:
         """The training step as JAX lowers it, for `compile`, its costs and its memory; nothing is computed.
 
         Args: as for `train_step`; the state stays usable.
         """
-        return self._train_one.lower(state, self._place(self._arrange(batch)))
+        return self._train_one.lower(state.with_key(None), state.key, self._ready(batch))
 
     def fit(
         self,
@@ -348,8 +346,16 @@ class Trainer:
         values = jax.device_get(dict(logs))
         return {name: float(values[name]) for name in self.objective.log_names}
 
-    def _checked_batch(self, x: Any, y: Any, weight: Any) -> Batch:
-        return self._typed(batch_of(arrays_of(self.graph, x, y, weight, is_batch=True)))
+    def _ready(self, batch: Any) -> Any:
+        """What a compiled step takes: arrays on the one device as they were given, for the step arranges them."""
+        leaves = () if self.execution.layout is not None else jax.tree.leaves(batch)
+        if leaves and all(isinstance(leaf, jax.Array) for leaf in leaves):
+            return batch
+        return self._place(self._arranged(batch))
+
+    def _arranged(self, batch: Any) -> Batch:
+        """A batch given to `train_step`, in the graph's order and dtypes."""
+        return self._typed(batch_of(arrays_of(self.graph, *unpack(batch), is_batch=True)))
 
     def _batches(
         self, x: Any, y: Any, weight: Any, batch_size: int, steps: int | None = None, *, prefetch: int = 0

@@ -92,6 +92,6 @@ def test_small_tables_are_moved_whole():  # oracle: no sort in the program
         small = jg.Graph(ids, layers.Dense(1, name="y")(layers.Flatten()(layers.Embedding(size, 2)(ids))))
         trainer = jg.Trainer(small, "sgd", "mse")
         state = jax.eval_shape(trainer.init, jax.random.key(0))
-        batch = trainer._batch(jnp.zeros((40, 5), jnp.int32), jnp.zeros((40, 1)), None)
+        batch = trainer._arranged((jnp.zeros((40, 5), jnp.int32), jnp.zeros((40, 1))))
         texts.append(trainer._train.lower(state, trainer.objective.empty(), batch).as_text())
     assert ["stablehlo.sort" in text for text in texts] == [False, True]

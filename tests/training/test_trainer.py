@@ -164,6 +164,48 @@ def test_train_step_donates_and_fit_does_not():  # oracle: which arrays still ca
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.params))
 
 
+IN_ORDER = (["a", "b"], ["age", "gender"])
+FORMS = {
+    "dicts": lambda x, y: (x, y),
+    "lists": lambda x, y: ([x[name] for name in IN_ORDER[0]], [y[name] for name in IN_ORDER[1]]),
+    "weighted": lambda x, y: (x, y, {"age": x["b"][:, 0]}),
+    "whole numbers": lambda x, y: ({**x, "b": x["b"].astype(np.int32)}, y),
+    "without a target": lambda x, y: (x, {"age": y["age"], "gender": None}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_step_on_arrays_that_are_on_the_device(form):  # oracle: the step on NumPy's arrays
+    options = {"loss": {"age": "mse", "gender": None}} if form == "without a target" else {}
+    trainer, batch = pair_trainer(**options), FORMS[form](PAIR, AIMS)
+    found = {}
+    for place in (lambda arrays: arrays, jax.device_put):
+        state = trainer.init(jax.random.key(0))
+        for _ in range(2):
+            state, logs = trainer.train_step(state, place(batch))
+        found[place] = (state.replace(key=jax.random.key_data(state.key)), logs)
+    assert_same_bits(*found.values())
+    assert trainer._train_one.programs == 2  # one for each: what is on the device is arranged within the step
+
+
+def test_a_batch_that_does_not_fit_is_told_of_wherever_it_is():  # oracle: the words for NumPy's arrays
+    trainer = pair_trainer()
+    for batch in (
+        ({**PAIR, "a": PAIR["a"][:, :3], "b": PAIR["b"][..., None]}, AIMS),
+        ({"a": PAIR["a"]}, AIMS),
+        (PAIR, {**AIMS, "age": AIMS["age"][:4]}),
+        (PAIR,) * 4,
+    ):
+        texts = []
+        for given in (batch, jax.device_put(batch)):
+            state = trainer.init(jax.random.key(0))
+            with pytest.raises(jg.GraphError) as failure:
+                trainer.train_step(state, given)
+            texts.append(str(failure.value))
+            trainer.train_step(state, (PAIR, AIMS))  # what failed took nothing of the state
+        assert texts[0] == texts[1]
+
+
 class Interrupts(jg.callbacks.Callback):
     def on_batch_end(self, run):
         if run.epoch == 1 and run.batch == 1:
