@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgraphs.layers.base import Array, Weights, describes
 from jaxgraphs.layers.core import check_floating
+from jaxgraphs.layers.extremes import largest
 from jaxgraphs.layers.spatial import SpatialLayer
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.spec import TensorSpec
@@ -38,7 +39,7 @@ def mean_inside(windows: Array, inside: Array, axis: int) -> Array:
 
 def max_inside(windows: Array, inside: Array, axis: int) -> Array:
     """The largest number along `axis` of what is `inside`, which broadcasts to `windows`."""
-    return jnp.max(jnp.where(inside, windows, jnp.full_like(windows, -jnp.inf)), axis=axis)
+    return largest(jnp.where(inside, windows, jnp.full_like(windows, -jnp.inf)), axis=axis)
 
 
 @describes

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxgraphs.errors import ShapeMismatchError
 from jaxgraphs.layers.base import Array, Layer, Weight, Weights, describes, positive, single_input
 from jaxgraphs.layers.core import add_bias, check_floating
+from jaxgraphs.layers.extremes import largest
 from jaxgraphs.layers.initializers import make
 from jaxgraphs.layers.spatial import SpatialLayer
 from jaxgraphs.symbolic.context import Context
@@ -105,7 +106,7 @@ class MaxoutDense(Layer):
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
         y = jnp.einsum("bi,fio->bfo", x, weights["kernel"])
-        return jnp.max(y + weights["bias"][None] if self.use_bias else y, axis=1)
+        return largest(y + weights["bias"][None] if self.use_bias else y, axis=1)
 
 
 @describes

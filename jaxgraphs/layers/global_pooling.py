@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from jaxgraphs.layers.base import Array, Weights, describes
+from jaxgraphs.layers.extremes import largest
 from jaxgraphs.layers.spatial import SpatialLayer
 from jaxgraphs.symbolic.context import Context
 
@@ -24,7 +25,7 @@ class BaseGlobalMaxPooling(BaseGlobalPooling):
     """The largest number of each channel."""
 
     def call(self, weights: Weights, x: Array, *, context: Context) -> Array:
-        return jnp.max(x, axis=self.spatial_axes, keepdims=self.keepdims)
+        return largest(x, axis=self.spatial_axes, keepdims=self.keepdims)
 
 
 @describes

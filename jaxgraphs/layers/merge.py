@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxgraphs.errors import GraphTypeError, ShapeMismatchError
 from jaxgraphs.layers.base import Array, Layer, Weights, describes
+from jaxgraphs.layers.extremes import larger, smaller
 from jaxgraphs.layers.sizes import common_size, settle, unlike
 from jaxgraphs.symbolic.arrays import promote
 from jaxgraphs.symbolic.context import Context
@@ -173,7 +174,7 @@ class Maximum(Merge):
     """
 
     def merge(self, values: Sequence[Array], masks: Sequence[Array | None]) -> Array:
-        return _choose(jnp.maximum, values, masks)
+        return _choose(larger, values, masks)
 
 
 @describes
@@ -189,7 +190,7 @@ class Minimum(Merge):
     """
 
     def merge(self, values: Sequence[Array], masks: Sequence[Array | None]) -> Array:
-        return _choose(jnp.minimum, values, masks)
+        return _choose(smaller, values, masks)
 
 
 def add(inputs: Sequence[Any], **kwargs: Any) -> Any:

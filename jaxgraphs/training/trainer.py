@@ -184,6 +184,7 @@ class Trainer:
             batch: (x, y) or (x, y, sample_weight); lists in order or dicts by name.
         Returns: the new state; and the batch's losses and metrics, on the device.
         """
+        check_state(state, "train_step(state, (x, y))", or_variables=False)
         new, logs = self._train_one(state.with_key(None), state.key, self._ready(batch))
         # jit returns dicts sorted; the loss comes first.
         return new.with_key(state.key), {name: logs[name] for name in self.objective.log_names}

@@ -24,6 +24,7 @@ from jaxgraphs.io.keras.ops_networks import NETWORKS
 from jaxgraphs.io.keras.ops_tensorflow import TENSORFLOW
 from jaxgraphs.io.keras.values import keras_sparsemax, old_hard_sigmoid, policy_name, relu_with
 from jaxgraphs.layers.activations import ACTIVATIONS
+from jaxgraphs.layers.extremes import larger, smaller
 from jaxgraphs.symbolic.arrays import align_ranks, promote
 from jaxgraphs.symbolic.node import OPERATORS
 
@@ -213,8 +214,8 @@ def _unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
 _BINARY: Mapping[str, Function] = {
     **{"Add": jnp.add, "Subtract": jnp.subtract, "Multiply": jnp.multiply, "Divide": jnp.divide},
     **{"TrueDivide": jnp.divide},
-    **{"FloorDivide": jnp.floor_divide, "Mod": jnp.mod, "Power": jnp.power, "Maximum": jnp.maximum},
-    **{"Minimum": jnp.minimum},
+    **{"FloorDivide": jnp.floor_divide, "Mod": jnp.mod, "Power": jnp.power, "Maximum": larger},
+    **{"Minimum": smaller},
     **{"Equal": jnp.equal, "NotEqual": jnp.not_equal, "Greater": jnp.greater, "GreaterEqual": jnp.greater_equal},
     **{"Less": jnp.less, "LessEqual": jnp.less_equal, "LogicalAnd": jnp.logical_and, "LogicalOr": jnp.logical_or},
     **{"LogicalXor": jnp.logical_xor, "Arctan2": jnp.arctan2, "Logaddexp": jnp.logaddexp, "Hypot": jnp.hypot},

@@ -11,6 +11,7 @@ from jax import lax
 from jax.scipy import linalg, special
 
 from jaxgraphs.io.keras.ops_common import Function, axes, check_sizes, dtype_of, floating, lenient, whole
+from jaxgraphs.layers.extremes import largest, smallest
 
 
 def _reduced(function: Function) -> Function:
@@ -108,11 +109,12 @@ def _prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -
     return jnp.prod(jnp.asarray(x), axis=axes(axis), keepdims=keepdims, dtype=dtype_of(dtype, None))
 
 
-def _extreme(function: Function) -> Function:
+def _extreme(function: Function, of_none: Function) -> Function:
     def reduce(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
         x = jnp.asarray(x)
-        filling = {} if initial is None else {"initial": jnp.asarray(initial, x.dtype)}
-        return function(x, axis=axes(axis), keepdims=keepdims, **filling)
+        if initial is None:
+            return function(x, axes(axis), keepdims=keepdims)
+        return of_none(x, axis=axes(axis), keepdims=keepdims, initial=jnp.asarray(initial, x.dtype))
 
     return reduce
 
@@ -245,8 +247,8 @@ ARRAYS: Mapping[str, Function] = {
     **{name: lenient(function) for name, function in (TWO | _ONE).items()},
     **{name: _floating(function) for name, function in _FLOATING.items()},
     **{name: _reduced(function) for name, function in _NAN.items()},
-    **{name: _extreme(function) for name, function in (("Max", jnp.max), ("Min", jnp.min))},
-    **{name: _extreme(function) for name, function in (("Amax", jnp.max), ("Amin", jnp.min))},
+    **{name: _extreme(largest, jnp.max) for name in ("Max", "Amax")},
+    **{name: _extreme(smallest, jnp.min) for name in ("Min", "Amin")},
     "Prod": _prod,
     "Cumsum": _summed(jnp.cumsum),
     "Cumprod": _summed(jnp.cumprod),

@@ -175,8 +175,12 @@ def _shifted_kernel_gradient(window: _Window, x: Array, g: Array) -> Array:
 
 def _sum_of_products(window: _Window, x: Array, kernel: Array) -> Array:
     """The convolution of an input that has its padding."""
-    wide, total = _wide(x), jnp.zeros((), _wide(x))
+    wide = _wide(x)
     rows = kernel.reshape(-1, *(1,) * (x.ndim - 1), kernel.shape[-1]).astype(wide)
+    # Begun by a zero that the compiler does not know to be one: each sum then has one product, which is rounded in one
+    # way wherever a reader computes it again. Of two products either may be fused with their sum, so that a maximum and
+    # its derivative, which asks what equals it, could differ in the last digit, and the gradient was lost.
+    total = 0 * rows[0]
     for part, row in zip(_parts(window, x), rows, strict=True):
         total = total + part.astype(wide) * row
     return total.astype(x.dtype)

@@ -7,6 +7,7 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxgraphs.layers.extremes import larger, largest
 from jaxgraphs.training.losses.shapes import EPSILON, paired
 
 
@@ -214,8 +215,8 @@ def categorical_hinge(predictions: ArrayLike, targets: ArrayLike) -> Array:
     """
     predictions, targets = paired("categorical_hinge", predictions, targets)
     right = jnp.sum(targets * predictions, axis=-1)
-    strongest_other = jnp.max((1.0 - targets) * predictions, axis=-1)
-    return jnp.maximum(strongest_other - right + 1.0, 0.0)
+    strongest_other = largest((1.0 - targets) * predictions, axis=-1)
+    return larger(strongest_other - right + 1.0, 0.0)
 
 
 def _signs(targets: Array) -> Array:
