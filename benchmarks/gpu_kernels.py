@@ -55,7 +55,7 @@ def ours_program(workload: Workload, precision: str) -> tuple[Any, Any]:
     """The step of a Trainer, and its arguments."""
     trainer = jg.Trainer(ours.graph_of(workload), "rmsprop", list(workload.losses), precision=precision)
     state = trainer.init(jax.random.key(0))
-    return trainer._train_one, (state.with_key(None), state.key, jax.device_put(workload.data()))
+    return trainer._train_one, (state.replace(key=None), state.key, jax.device_put(workload.data()))
 
 
 def main(argv: list[str] | None = None) -> None:

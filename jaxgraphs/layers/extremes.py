@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
+from numpy.lib.array_utils import normalize_axis_tuple
 
 Array = jax.Array
 Axes = tuple[int, ...]
@@ -33,8 +34,7 @@ def largest(x: Array, axis: int | Sequence[int] | None = None, *, keepdims: bool
     """
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return jnp.max(x, axis, keepdims=keepdims)
-    given = range(x.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    axes = tuple(sorted(each % x.ndim for each in given))
+    axes = tuple(sorted(normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)))
     if not axes:
         return x
     y = _largest(axes, x)

@@ -169,15 +169,11 @@ class Members:
         """Batches for all members; with an order for each member, an axis of members in front."""
         trainer, size = self.trainer, min(batch_size, data.size)
         if orders is None:
-            yield from (self._cast(batch) for batch in data.batches(size, can_pad=trainer._can_pad))
+            yield from map(trainer._typed, data.batches(size, can_pad=trainer._can_pad))
             return
         each = [data.batches(size, order, can_pad=trainer._can_pad) for order in orders]
         for batches in zip(*each, strict=True):
-            cast = [self._cast(batch) for batch in batches]
-            yield self._placed(jax.tree.map(lambda *leaves: jnp.stack(leaves), *cast))
-
-    def _cast(self, batch: Batch) -> Batch:
-        return self.trainer._typed(batch)
+            yield self._placed(jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(trainer._typed, batches)))
 
     def _empty(self) -> PyTree:
         empty, count = self.trainer.objective.empty(), len(self.members)

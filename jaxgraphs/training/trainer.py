@@ -185,16 +185,16 @@ class Trainer:
         Returns: the new state; and the batch's losses and metrics, on the device.
         """
         check_state(state, "train_step(state, (x, y))", or_variables=False)
-        new, logs = self._train_one(state.with_key(None), state.key, self._ready(batch))
+        new, logs = self._train_one(state.replace(key=None), state.key, self._ready(batch))
         # jit returns dicts sorted; the loss comes first.
-        return new.with_key(state.key), {name: logs[name] for name in self.objective.log_names}
+        return new.replace(key=state.key), {name: logs[name] for name in self.objective.log_names}
 
     def lowered(self, state: TrainState, batch: Any) -> Any:
         """The training step as JAX lowers it, for `compile`, its costs and its memory; nothing is computed.
 
         Args: as for `train_step`; the state stays usable.
         """
-        return self._train_one.lower(state.with_key(None), state.key, self._ready(batch))
+        return self._train_one.lower(state.replace(key=None), state.key, self._ready(batch))
 
     def fit(
         self,

@@ -109,12 +109,12 @@ def _prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -
     return jnp.prod(jnp.asarray(x), axis=axes(axis), keepdims=keepdims, dtype=dtype_of(dtype, None))
 
 
-def _extreme(function: Function, of_none: Function) -> Function:
+def _extreme(function: Function, with_initial: Function) -> Function:
     def reduce(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
         x = jnp.asarray(x)
         if initial is None:
             return function(x, axes(axis), keepdims=keepdims)
-        return of_none(x, axis=axes(axis), keepdims=keepdims, initial=jnp.asarray(initial, x.dtype))
+        return with_initial(x, axis=axes(axis), keepdims=keepdims, initial=jnp.asarray(initial, x.dtype))
 
     return reduce
 
