@@ -67,7 +67,13 @@ def run_graph(
         inner = context.replace(train=training, rngs=rngs, masks=_unmask(args, "mask"), name="/".join(step.path))
 
         def compute(arrays: Any, plain_args: Any, plain_kwargs: Any) -> tuple[Any, ...]:
-            ran = layer.run(arrays, plain_args, plain_kwargs, inner)
+            try:
+                ran = layer.run(arrays, plain_args, plain_kwargs, inner)
+            except GraphError:
+                raise
+            except Exception as error:
+                _explain(error, step, plain_args, plain_kwargs)
+                raise
             return ran.outputs, ran.masks, ran.state, ran.losses
 
         compute = compute if wrap is None else wrap(step, compute)
@@ -138,17 +144,31 @@ def infer_step(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     try:
         return infer_node(node, args, kwargs)
     except GraphError as error:
-        raise _placed(error, step) from error
+        raise _placed(error, step, _received(args, kwargs)) from error
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         where = "/".join(step.path)
-        received = ", ".join(str(leaf) for leaf in jax.tree.leaves((args, kwargs)) if isinstance(leaf, TensorSpec))
-        raise GraphError(f"{title(node.layer)} cannot be computed: {reason}", where=where, received=received) from error
+        said = f"{title(node.layer)} cannot be computed: {reason}"
+        raise GraphError(said, where=where, received=_received(args, kwargs)) from error
 
 
-def _placed(error: GraphError, step: Step) -> GraphError:
-    where = error.where or describe_call(step.node.layer, step.node.parents)
-    return type(error)(error.what, where=where, received=error.received, expected=error.expected, fix=error.fix)
+def _received(*args: Any) -> str:
+    return ", ".join(str(leaf) for leaf in jax.tree.leaves(args) if isinstance(leaf, TensorSpec))
+
+
+def _explain(error: Exception, step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Says where a call failed, and what of; as inference does, where the arrays' sizes are to blame."""
+    specs = jax.tree.map(lambda leaf: TensorSpec.of(leaf) if isinstance(leaf, jax.Array) else leaf, (args, kwargs))
+    try:
+        infer_step(step, *specs)
+    except GraphError as clearer:
+        raise clearer from error
+    error.add_note(f"in {title(step.node.layer)} at '{'/'.join(step.path)}', which received {_received(specs)}")
+
+
+def _placed(error: GraphError, step: Step, received: str) -> GraphError:
+    where, received = error.where or describe_call(step.node.layer, step.node.parents), error.received or received
+    return type(error)(error.what, where=where, received=received, expected=error.expected, fix=error.fix)
 
 
 def _check_present(step: Step, arrays: Mapping[str, Any]) -> None:

@@ -194,6 +194,7 @@ class Trainer:
 
         Args: as for `train_step`; the state stays usable.
         """
+        check_state(state, "lowered(state, (x, y))", or_variables=False)
         return self._train_one.lower(state.replace(key=None), state.key, self._ready(batch))
 
     def fit(

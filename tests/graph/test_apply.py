@@ -11,13 +11,16 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxgraphs.errors import GraphError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.layers.core import Dense, Dropout, Embedding
+from jaxgraphs.layers.merge import Add
 from jaxgraphs.layers.norm import BatchNormalization
+from jaxgraphs.layers.passing import Lambda
 from jaxgraphs.symbolic.node import Input
 from tests.oracle import assert_close, assert_trees_close
 
 IMAGE, TEXT = Input((8,), name="image"), Input((None,), dtype="int32", name="text")
 GRAPH = Graph([IMAGE, TEXT], [Dense(3, name="p")(IMAGE), Embedding(5, 2, name="table")(TEXT)], name="g")
 VARIABLES = GRAPH.init(jax.random.key(0))
+PAIR = [Input((None, 4), name="left"), Input((None, 4), name="right")]
 A, B = np.ones((2, 8), np.float32), np.ones((2, 5), np.int32)
 PARAMS = VARIABLES["params"]
 SHOW = "fix:      graph.summary() shows the inputs; None in a shape takes any size"
@@ -147,6 +150,15 @@ REFUSED = [
           expected: a key named 'dropout'
           fix:      graph.apply(variables, inputs, train=True, rngs={'dropout': jax.random.key(0)})""",
     ),
+    (
+        lambda: Graph(PAIR, Add(name="sum")(PAIR)).apply({}, [np.ones((2, 3, 4)), np.ones((2, 5, 4))]),
+        """\
+        Add 'sum' cannot combine its inputs.
+          where:    left, right -> sum
+          received: (2, 3, 4) float32, (2, 5, 4) float32
+          expected: shapes that broadcast together
+          fix:      give the branches one shape, for example by pooling, cropping or layers.Reshape""",
+    ),
 ]
 
 
@@ -155,6 +167,18 @@ def test_what_a_call_refuses(call, text):  # oracle: the message, word for word
     with pytest.raises(GraphError) as caught:
         call()
     assert str(caught.value) == dedent(text)
+
+
+def test_an_error_within_a_layer_says_where():  # oracle: the error itself, and its note
+    def refuse(x):
+        if not isinstance(x, jax.core.Tracer):
+            raise OverflowError("too much")
+        return x
+
+    inner = Graph(IMAGE, Lambda(refuse, name="odd")(IMAGE), name="inner")
+    with pytest.raises(OverflowError, match="^too much") as caught:
+        Graph(IMAGE, inner(IMAGE)).apply({}, A)
+    assert "in Lambda 'odd' at 'inner/odd', which received (2, 8) float32" in caught.value.__notes__
 
 
 WIDE = [A.astype(np.float64), B.astype(np.int64)]

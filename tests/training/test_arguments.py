@@ -22,6 +22,7 @@ Y = {"price": np.ones(4, np.float32), "kind": np.array([0, 1, 2, 0])}
         (lambda: TRAINER.fit(X, Y), "The first argument of fit is the state: a Trainer holds no arrays."),
         (lambda: TRAINER.evaluate(X, Y), "The first argument of evaluate is the state"),
         (lambda: TRAINER.train_step(STATE.variables, (X, Y)), "The first argument of train_step is the state"),
+        (lambda: TRAINER.lowered(STATE.variables, (X, Y)), "The first argument of lowered is the state"),
         (lambda: TRAINER.predict(X, X), "The first argument of predict is the state"),
         (lambda: TRAINER.init(0), "trainer.init needs a random key."),
         (lambda: TRAINER.fit(STATE, X, Y, epochs="3", batch_size=0), "received: epochs='3', batch_size=0"),
