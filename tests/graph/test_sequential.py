@@ -86,7 +86,7 @@ REFUSED = [
         """\
         Embedding looks up whole numbers.
           where:    dense -> embedding
-          received: (batch, 8) float32
+          received: (batch, 3) float32
           expected: an integer dtype, such as int32
           fix:      Input((None,), dtype="int32")""",
     ),
