@@ -176,7 +176,7 @@ def test_an_error_within_a_layer_says_where():  # oracle: the error itself, and 
         return x
 
     inner = Graph(IMAGE, Lambda(refuse, name="odd")(IMAGE), name="inner")
-    with pytest.raises(OverflowError, match="^too much") as caught:
+    with pytest.raises(OverflowError, match="too much") as caught:
         Graph(IMAGE, inner(IMAGE)).apply({}, A)
     assert "in Lambda 'odd' at 'inner/odd', which received (2, 8) float32" in caught.value.__notes__
 
