@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.extend.core
 import numpy as np
 
 
@@ -47,3 +48,12 @@ def assert_trees_close(actual, expected, tolerance: float = 1e-5) -> None:
     assert jax.tree.structure(actual) == jax.tree.structure(expected)
     for (path, one), other in zip(jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True):
         assert_close(one, other, tolerance, jax.tree_util.keystr(path))
+
+
+def equations(jaxpr: Any, but: str | None = None) -> Iterator[Any]:
+    """All of a traced program, of loops and calls within it too; `but` names a primitive that is left out whole."""
+    for each in jaxpr.eqns:
+        if each.primitive.name != but:
+            yield each
+            for inner in jax.extend.core.jaxprs_in_params(each.params):
+                yield from equations(inner, but)

@@ -11,6 +11,7 @@ from jaxgraphs.passes import side_by_side
 from jaxgraphs.passes.base import Setting
 from jaxgraphs.passes.branches import RecurrentBranches
 from jaxgraphs.passes.gate_tables import GateTables
+from tests.oracle import equations
 
 SPREAD = Setting(devices=tuple(jax.devices()[:2]))
 
@@ -89,14 +90,9 @@ def test_placed_graphs_compute_the_same(make):  # oracle: the graph on one devic
 
 
 def test_rows_are_looked_up_by_the_device_that_reads_them():  # oracle: what is added up outside of the devices' parts
-    def count(jaxpr):
-        parts = [one for one in jaxpr.eqns if one.primitive.name != "shard_map"]
-        within = [getattr(value, "jaxpr", value) for one in parts for value in one.params.values()]
-        own = sum(one.primitive.name == "scatter-add" for one in parts)
-        return own + sum(count(inner) for inner in within if hasattr(inner, "eqns"))
-
     def added(graph):
-        return count(jax.make_jaxpr(lambda variables: with_gradients(graph, variables, x))(variables).jaxpr)
+        program = jax.make_jaxpr(lambda variables: with_gradients(graph, variables, x))(variables)
+        return sum(each.primitive.name == "scatter-add" for each in equations(program.jaxpr, but="shard_map"))
 
     graph, x = question_answering()
     variables = graph.init(jax.random.key(0))

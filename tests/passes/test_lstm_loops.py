@@ -1,7 +1,6 @@
 """LSTMs with products over all steps and a derivative of their own, beside the graph as it was."""
 
 import jax
-import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from jaxgraphs.passes.base import Setting
 from jaxgraphs.passes.gate_tables import GateTables
 from jaxgraphs.passes.kernels.lstm import lstm_loop, lstm_steps
 from jaxgraphs.passes.lstm_loops import LSTMLoops
+from tests.oracle import equations
 from tests.passes.test_branches import SPREAD, floats, ids, mixed, question_answering, siamese, with_gradients
 from tests.passes.test_one_loop import dropping, shared_across_graphs, unlike_lengths
 
@@ -129,14 +129,6 @@ def test_within_the_loop_the_input_is_read_as_it_lies():  # oracle: no array of 
     assert (3, 5, 4) not in turned(jax.grad(total))
     # Its own gradient comes out of the loop step after step, and is turned about once.
     assert turned(jax.grad(total, 1)).count((5, 3, 4)) == 1
-
-
-def equations(jaxpr):
-    """All of a program, those of loops within it too."""
-    for each in jaxpr.eqns:
-        yield each
-        for inner in jax.extend.core.jaxprs_in_params(each.params):
-            yield from equations(inner)
 
 
 def test_objections(monkeypatch):  # oracle: the words
