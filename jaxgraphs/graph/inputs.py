@@ -49,7 +49,15 @@ def flatten_inputs(graph: Graph, values: Any) -> list[Any]:
 
 
 def check_inputs(graph: Graph, values: Sequence[Any]) -> list[jax.Array]:
-    """The values as arrays of the right dtypes.
+    """The values as JAX's arrays of the right dtypes.
+
+    Raises: as `fitted_inputs` does.
+    """
+    return [jnp.asarray(array) for array in fitted_inputs(graph, values)]
+
+
+def fitted_inputs(graph: Graph, values: Sequence[Any]) -> list[jax.Array | np.ndarray]:
+    """The values as arrays of the right dtypes; NumPy's that have them stay: compiled code takes them sooner.
 
     Whole numbers become floating where the Input is floating; floating numbers of another precision stay as they are.
 
@@ -104,12 +112,12 @@ def _is_fitting(spec: TensorSpec, wanted: TensorSpec) -> bool:
 def _as_array(value: Any, spec: TensorSpec) -> tuple[Any, str | None]:
     if is_symbolic(value):
         return value, "a symbolic tensor, where an array is needed; graph(tensor) adds a call to another graph"
-    if isinstance(value, jax.Array) and value.dtype == spec.dtype:
-        return value, None
     try:
         plain = value if isinstance(value, jax.Array) else np.asarray(value)
         if plain.dtype.kind in "OUSMm":
             return value, f"{_a_type(value)} of {plain.dtype}, where an array of numbers is needed"
+        if plain.dtype == spec.dtype:
+            return plain, None
         array = jnp.asarray(plain)
     except (TypeError, ValueError) as error:
         return value, f"{_a_type(value)} cannot be made an array: {str(error).splitlines()[0]}"

@@ -170,7 +170,7 @@ class Loop:
         if self.stop is None:
             batches = self.feed.epoch(self.epoch, self.run.state.key, self.batch)
             depth = self.prefetch if self.feed.can_be_ahead else 0
-            with contextlib.closing(ahead(self._placed(batches), depth)) as placed:
+            with contextlib.closing(ahead(self._placed(batches, is_ahead=depth > 0), depth)) as placed:
                 for some in in_calls(placed, self.trainer.execution.steps_per_call):
                     self._steps(some)
                     if self.stop is not None:
@@ -181,10 +181,10 @@ class Loop:
             raise _no_batches(self.epoch)
         self.begun = False
 
-    def _placed(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, Any]]:
-        """Batches on the device, each with the position of the data after it, which is only then as it says."""
+    def _placed(self, batches: Iterator[Batch], *, is_ahead: bool) -> Iterator[tuple[Batch, Any]]:
+        """Batches as steps read them, each with the position of the data after it, which is only then as it says."""
         for batch in batches:
-            yield self.trainer._cast(batch), self.feed.position() if self.session else None
+            yield self.trainer._cast(batch, is_ahead=is_ahead), self.feed.position() if self.session else None
 
     def _steps(self, some: Sequence[tuple[Batch, Any]]) -> None:
         batches = [batch for batch, _ in some]

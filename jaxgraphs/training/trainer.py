@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
-from jaxgraphs.graph.inputs import check_inputs
+from jaxgraphs.graph.inputs import fitted_inputs
 from jaxgraphs.layers.wrap import LinenLayer
 from jaxgraphs.symbolic.keys import check_key
 from jaxgraphs.symbolic.node import title
@@ -368,18 +368,20 @@ class Trainer:
             return map(self._cast, itertools.islice(batches, steps))
         batches = in_step(stream(self.graph, x, can_pad=self._can_pad), self.peers)
         # Processes agree on each batch, which a thread must not do beside their steps.
-        return ahead(map(self._cast, itertools.islice(batches, steps)), prefetch if self.peers is None else 0)
+        depth = prefetch if self.peers is None else 0
+        return ahead(map(partial(self._cast, is_ahead=depth > 0), itertools.islice(batches, steps)), depth)
 
     def _checked(self, data: Arrays, call: str) -> Arrays:
         return check_data(self.graph, self.objective.losses, data, call)
 
-    def _cast(self, batch: Batch) -> Batch:
-        """The batch as steps read it."""
-        return self._place(self._typed(batch))
+    def _cast(self, batch: Batch, *, is_ahead: bool = False) -> Batch:
+        """The batch as steps read it; one that is made ready ahead is on the device, others go there with the call."""
+        placed = self._place(self._typed(batch))
+        return jax.tree.map(jnp.asarray, placed) if is_ahead else placed
 
     def _typed(self, batch: Batch) -> Batch:
         """The batch with its inputs checked against the graph's and in their dtypes."""
-        return dataclasses.replace(batch, inputs=tuple(check_inputs(self.graph, batch.inputs)))
+        return dataclasses.replace(batch, inputs=tuple(fitted_inputs(self.graph, batch.inputs)))
 
     def _place(self, batch: Batch) -> Batch:
         return self.execution.place_batch(batch, can_pad=self._can_pad)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxgraphs.training import resident
+from jaxgraphs.training.callbacks.lambda_callback import LambdaCallback
 from jaxgraphs.training.feeding import arrays_of, order_of
 from jaxgraphs.training.feeds import ArrayFeed
 from jaxgraphs.training.resident import Resident, kept
@@ -79,3 +80,15 @@ def test_nothing_is_sent_unasked():  # oracle: the guard of JAX
     with jax.transfer_guard("disallow"):
         for batch in data.batches(8, np.arange(22)[::-1]):
             assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(batch))
+
+
+@pytest.mark.parametrize(("prefetch", "kind"), [(0, np.ndarray), (2, jax.Array)])
+def test_what_a_thread_reads_is_on_the_device_with_its_targets(prefetch, kind):  # oracle: the arrays' types
+    seen = []
+
+    see = LambdaCallback(on_batch_begin=lambda run: seen.extend(jax.tree.leaves(run.data)))
+    trainer = trainer_of(classifier(), "sgd")
+    batches = [(X[:8], Y[:8]), (X[8:16], Y[8:16])]
+    trainer.fit(trainer.init(jax.random.key(0)), batches, verbose=0, prefetch=prefetch, callbacks=[see])
+    assert len(seen) == 4
+    assert all(isinstance(leaf, kind) for leaf in seen)
