@@ -359,23 +359,30 @@ def record(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> PyTr
 
 def infer_call(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Inferred:
     """What a call would give, by running the layer on shapes alone."""
-    arguments = (args, kwargs)
     variables = layer.variable_specs(*args, **kwargs)
-    leaves, structure = jax.tree.flatten((variables, arguments))
+    function, specs = on_arrays(layer, variables, args, kwargs)
+    return Inferred(variables, *infer(lambda *arrays: function(*arrays).outputs, specs))
+
+
+def on_arrays(
+    layer: Any, variables: Variables, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, train: bool = False
+) -> tuple[Callable[..., Ran], list[TensorSpec]]:
+    """A call as a function of arrays alone, and what they are: first the layer's own, then what it reads."""
+    leaves, structure = jax.tree.flatten((variables, (args, kwargs)))
     places = [index for index, leaf in enumerate(leaves) if isinstance(leaf, TensorSpec)]
 
-    def function(*arrays: jax.Array) -> PyTree:
+    def function(*arrays: jax.Array) -> Ran:
         filled = list(leaves)
         for index, array in zip(places, arrays, strict=True):
             filled[index] = array
         filled_variables, (filled_args, filled_kwargs) = jax.tree.unflatten(structure, filled)
         masks = jax.tree.map(lambda _: None, filled_args)
-        # `training=True` on the call itself draws random numbers; shapes do not depend on the key.
-        rngs = {"dropout": jax.random.key(0)} if kwargs.get("training") else {}
-        context = Context(rngs=rngs, masks=masks, name=layer.name or layer.default_name)
-        return layer.run(filled_variables, filled_args, filled_kwargs, context).outputs
+        # Random numbers are drawn where it trains, or the call says `training=True`; shapes do not depend on the key.
+        rngs = {"dropout": jax.random.key(0)} if train or kwargs.get("training") else {}
+        context = Context(train=train, rngs=rngs, masks=masks, name=layer.name or layer.default_name)
+        return layer.run(filled_variables, filled_args, filled_kwargs, context)
 
-    return Inferred(variables, *infer(function, [leaves[index] for index in places]))
+    return function, [leaves[index] for index in places]
 
 
 _NO_OPERANDS = (str, bytes, list, tuple, dict, set)

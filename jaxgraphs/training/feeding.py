@@ -14,6 +14,7 @@ from jaxgraphs.errors import GraphTypeError, GraphValueError, combine
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.symbolic.keys import fold_path
 from jaxgraphs.training.by_output import by_output
+from jaxgraphs.training.filling import ALONE
 from jaxgraphs.training.objective import Targets
 from jaxgraphs.training.processes import Share
 from jaxgraphs.training.step import Batch
@@ -70,7 +71,7 @@ class Arrays:
             raise GraphValueError(
                 "The rows of a batch do not divide evenly among the devices.",
                 received=f"{size} rows for {share.shards} devices",
-                expected="a multiple; a Flax module in the graph cannot be told which rows only pad a batch",
+                expected=f"a multiple; {ALONE}",
                 fix="another batch_size",
             )
         mine = share.rows(share.filled(size))

@@ -17,6 +17,7 @@ from jaxgraphs.passes.branches import branch_mesh
 from jaxgraphs.passes.convolving import convolutions
 from jaxgraphs.passes.side_by_side import AXIS
 from jaxgraphs.training.batch import Batch
+from jaxgraphs.training.filling import ALONE
 from jaxgraphs.training.gradient import Way
 from jaxgraphs.training.objective import Objective
 from jaxgraphs.training.precision import Precision, check_precision, is_scaled, scaled, with_precision
@@ -128,7 +129,7 @@ class Plan:
             raise GraphValueError(
                 "The rows of a batch do not divide evenly among the devices.",
                 received=f"{len(batch.inputs[0])} rows for {self.layout.shards} devices",
-                expected="a multiple; a Flax module in the graph cannot be told which rows only pad a batch",
+                expected=f"a multiple; {ALONE}",
                 fix='another batch_size, or strategy="jit"',
             )
         return self.layout.place_rows(filled_up(batch, missing) if missing and can_pad else batch)
@@ -183,7 +184,7 @@ def _evened(batch: Batch, devices: int, *, can_pad: bool) -> Batch:
         raise GraphValueError(
             "The rows of a batch do not divide evenly among the devices of a process.",
             received=f"{size} rows for {devices} devices",
-            expected="a multiple; a Flax module in the graph cannot be told which rows only pad a batch",
+            expected=f"a multiple; {ALONE}",
             fix="another batch_size",
         )
     return batch

@@ -16,7 +16,6 @@ import numpy as np
 from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.inputs import fitted_inputs
-from jaxgraphs.layers.wrap import LinenLayer
 from jaxgraphs.symbolic.keys import check_key
 from jaxgraphs.symbolic.node import title
 from jaxgraphs.training import optimizers
@@ -28,6 +27,7 @@ from jaxgraphs.training.checkpointing.session import open_session
 from jaxgraphs.training.compiled import Compiled
 from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, stream, unpack, unpack_batch
 from jaxgraphs.training.feeds import ArrayFeed, StreamFeed, in_step
+from jaxgraphs.training.filling import can_fill
 from jaxgraphs.training.history import History
 from jaxgraphs.training.loop import Loop, Validation
 from jaxgraphs.training.objective import Objective, bind
@@ -143,12 +143,15 @@ class Trainer:
         predict = make_predict_step(lambda: plan.predicting.graph)
         self._predict = Compiled(predict, lambda: plan.predicting.options)
         self._logs = jax.jit(self.objective.logs)
-        self._can_pad = not any(isinstance(layer, LinenLayer) for layer in graph.layers)
 
     def __repr__(self) -> str:
         losses = zip(self.objective.names, self.objective.losses, strict=True)
         trained = ", ".join(name for name, loss in losses if loss is not None)
         return f"<Trainer of {title(self.graph)}: {self.optimizer_name or 'an optimizer'}; losses of {trained}>"
+
+    @functools.cached_property
+    def _can_pad(self) -> bool:
+        return can_fill(self.graph, self.objective)
 
     @functools.cached_property
     def peers(self) -> Peers | None:

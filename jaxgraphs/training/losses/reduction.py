@@ -33,7 +33,8 @@ def reduce(
         reduction: one of ``REDUCTIONS``; None is ``none``: weighted values, not reduced.
         present: (batch,) booleans, False for rows that only pad the batch: the result is that without them.
     Returns: a scalar, float32 (float64 for float64 values); 0 where nothing counts. With ``none``, as `values`.
-    Raises: GraphValueError for an unknown reduction; ShapeMismatchError where weights or mask do not fit.
+    Raises: GraphValueError for an unknown reduction, and for a single value where rows only pad the batch;
+        ShapeMismatchError where weights or mask do not fit.
 
     >>> float(reduce(jnp.array([1.0, 3.0]), weights=jnp.array([1.0, 0.5])))
     1.25
@@ -43,6 +44,12 @@ def reduce(
     check_reduction(reduction)
     losses = promoted(values)
     if losses.ndim == 0:  # a function of the user's that reduced already
+        if present is not None:
+            raise GraphValueError(
+                "A loss gives one number for a batch of which some rows only fill it up, and cannot leave them out.",
+                expected="a value for each example, such as jnp.mean(..., axis=-1)",
+                fix="or a number of examples that batches, devices and parts of a batch divide evenly",
+            )
         if weights is None:
             return losses
         losses = jnp.broadcast_to(losses, jnp.shape(weights))
