@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,8 @@ class Buckets:
                 received=f"by={self.by!r}, lengths={self.lengths!r}",
                 expected=f"one of {list(self.x)}, and for example (16, 64, 256)",
             )
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise GraphValueError("A batch has at least one example.", received=f"batch_size={self.batch_size!r}")
         counts = {name: len(column) for name, column in (*self.x.items(), *self._targets().items())}
         if len(set(counts.values())) > 1:
             rows = [f"{name}: {count} rows" for name, count in counts.items()]
@@ -92,15 +95,24 @@ class Buckets:
         return inputs, targets if isinstance(self.y, Mapping) else targets["y"]
 
     def _rows(self, name: str, column: Any, rows: list[int], length: int) -> np.ndarray:
-        picked = [np.asarray(column[row]) for row in rows]
         if name != self.by:
             if isinstance(column, np.ndarray):
                 return column[rows]
             length = max(len(row) for row in column)
-        padded = np.full((len(rows), length, *picked[0].shape[1:]), self.padding, picked[0].dtype)
-        for place, row in enumerate(picked):
-            padded[place, : len(row)] = row
+        shape, dtype = self._forms[name]
+        padded = np.full((len(rows), length, *shape), self.padding, dtype)
+        for place, row in enumerate(rows):
+            padded[place, : len(column[row])] = column[row]
         return padded
+
+    @functools.cached_property
+    def _forms(self) -> dict[str, tuple[tuple[int, ...], Any]]:
+        """For each input the shape of a step, and the dtype that holds every row's numbers; empty rows have none."""
+        found = {}
+        for name, column in self.x.items():
+            rows = [np.asarray(row) for row in column if len(row)] or [np.zeros(0, np.int32)]
+            found[name] = rows[0].shape[1:], np.result_type(*{row.dtype for row in rows})
+        return found
 
     def _targets(self) -> dict[str, Any]:
         return dict(self.y) if isinstance(self.y, Mapping) else {"y": self.y}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -95,14 +96,15 @@ def arrays_of(
     given = by_output_or_all(sample_weight, names, "sample_weight")
     weights = [None if item is None else read(item, "sample_weight") for item in given]
     if class_weight is not None:
-        weights = _with_class_weights(class_weight, names, targets, weights)
+        ranks = [tensor.spec.rank for tensor in graph.flat_outputs]
+        weights = _with_class_weights(class_weight, names, targets, weights, ranks)
     _check_lengths(graph, inputs, targets, weights)
     return Arrays(inputs, targets, weights)
 
 
 def split(data: Arrays, share: float) -> tuple[Arrays, Arrays]:
     """The data without its last `share`, and that share, as Keras' validation_split."""
-    if not 0 < share < 1:
+    if not isinstance(share, numbers.Real) or not 0 < share < 1:
         raise GraphValueError(
             "validation_split is a share between 0 and 1.", received=repr(share), fix="for example 0.2"
         )
@@ -150,24 +152,40 @@ def unpack_batch(graph: Graph, item: Any) -> tuple[Any, Any, Any]:
     if isinstance(item, Mapping) and set(item) > set(graph.input_names) and set(item) & set(graph.output_names):
         inputs = {name: item[name] for name in graph.input_names}
         return inputs, {name: value for name, value in item.items() if name not in inputs}, None
-    if isinstance(item, list) and len(item) in (2, 3) and len(item) != len(graph.input_names):
+    is_pair = isinstance(item, list) and len(item) in (2, 3)
+    # As many arrays as there are inputs are these.
+    if is_pair and (len(item) != len(graph.input_names) or isinstance(item[0], (Mapping, list, tuple))):
         return unpack(tuple(item))
     return unpack(item)
 
 
-def stream(graph: Graph, batches: Iterable[Any], *, can_pad: bool, class_weight: Any = None) -> Iterator[Batch]:
-    """Batches from an iterable; one that is shorter than the first is padded to its size and marked."""
-    size: int | None = None
+Check = Callable[[Arrays], Arrays]
+"""Gives the data itself, or raises an error that says what is wrong with it."""
+
+
+def stream(
+    graph: Graph, batches: Iterable[Any], *, can_pad: bool, check: Check | None = None, size: int | None = None
+) -> Iterator[Batch]:
+    """Batches from an iterable; one shorter than `size`, the first one's where left out, is padded to it and marked."""
     for item in batches:
-        batch, size = prepare(graph, *unpack_batch(graph, item), class_weight, size, can_pad=can_pad)
+        batch, size = prepare(graph, *unpack_batch(graph, item), None, size, can_pad=can_pad, check=check)
         yield batch
 
 
 def prepare(
-    graph: Graph, x: Any, y: Any, weight: Any, class_weight: Any, size: int | None, *, can_pad: bool
+    graph: Graph,
+    x: Any,
+    y: Any,
+    weight: Any,
+    class_weight: Any,
+    size: int | None,
+    *,
+    can_pad: bool,
+    check: Check | None = None,
 ) -> tuple[Batch, int]:
     """One batch of a stream, and the size that the stream's batches have: that of the first."""
     data = arrays_of(graph, x, y, weight, class_weight, is_batch=True)
+    data = data if check is None else check(data)
     size = size or data.size
     return (pad(data, size, is_marked=False) if can_pad and data.size < size else batch_of(data)), size
 
@@ -177,7 +195,7 @@ def is_in_memory(x: Any) -> bool:
     if isinstance(x, Mapping):
         return True
     if isinstance(x, (list, tuple)):
-        return all(_is_arraylike(item) or isinstance(item, (list, Mapping)) for item in x) and not _is_batches(x)
+        return all(_is_arraylike(item) or isinstance(item, list) for item in x) and not _is_batches(x)
     return _is_arraylike(x)
 
 
@@ -185,6 +203,8 @@ def by_output_or_all(given: Any, names: Sequence[str], what: str) -> list[Any]:
     """As `by_output`, but one value stands for every output."""
     if given is not None and len(names) > 1 and not isinstance(given, (list, tuple, Mapping)):
         return [given] * len(names)
+    if len(names) == 1 and isinstance(given, (list, tuple)) and len(given) == 1 and _is_arraylike(given[0]):
+        return list(given)
     return by_output(given, names, what, is_leaf=lambda item: len(names) == 1 and not isinstance(item, Mapping))
 
 
@@ -202,7 +222,13 @@ def _targets(y: Any, names: Sequence[str], read: Callable[[Any, str], Any]) -> l
     return [None if item is None else read(item, name) for item, name in zip(given, names, strict=True)]
 
 
-def _with_class_weights(given: Any, names: Sequence[str], targets: Columns, weights: Columns) -> list[Any]:
+def _with_class_weights(
+    given: Any, names: Sequence[str], targets: Columns, weights: Columns, ranks: Sequence[int]
+) -> list[Any]:
+    if not isinstance(given, Mapping):
+        raise GraphTypeError(
+            "class_weight is a table.", received=repr(given)[:100], expected="a dict {class: weight}", fix="{0: 1.0}"
+        )
     is_by_output = isinstance(given, Mapping) and any(isinstance(value, Mapping) for value in given.values())
     tables = by_output(given, names, "class_weight") if is_by_output else [given]
     if len(tables) != len(names):
@@ -211,13 +237,21 @@ def _with_class_weights(given: Any, names: Sequence[str], targets: Columns, weig
             received=repr(given),
             fix=f"class_weight={{'{names[0]}': {{0: 1.0, 1: 2.0}}}}",
         )
-    return [_class_weighted(*one) for one in zip(tables, targets, weights, strict=True)]
+    return [_class_weighted(*one) for one in zip(tables, targets, weights, ranks, strict=True)]
 
 
-def _class_weighted(table: Mapping[Any, float] | None, target: Any, weight: Any) -> np.ndarray | None:
+def _class_weighted(table: Mapping[Any, float] | None, target: Any, weight: Any, rank: int) -> np.ndarray | None:
     if table is None or target is None:
         return weight
-    if target.ndim > 1:
+    strange = [label for label in table if not isinstance(label, numbers.Real)]
+    if strange:
+        raise GraphTypeError(
+            "class_weight has a weight for each class by its number.",
+            received=", ".join(map(repr, strange))[:100],
+            fix="class_weight={0: 1.0, 1: 2.0}",
+        )
+    # A class for each place has no axis for the classes.
+    if target.ndim > 1 and target.ndim >= rank:
         target = np.argmax(target, -1) if target.shape[-1] > 1 else target[..., 0]
     classes = np.round(np.asarray(target)).astype(int)
     factors = np.ones(classes.shape, np.float32)
@@ -256,7 +290,7 @@ def _array(value: Any, name: str) -> np.ndarray:
         raise GraphTypeError(
             f"'{name}' is not an array.", received=received, fix="pad rows of unlike length"
         ) from error
-    if array.dtype.kind in "OSUMm":
+    if array.dtype.kind in "OSUMmV":
         raise GraphTypeError(
             f"'{name}' holds no numbers.",
             received=f"dtype {array.dtype}",
@@ -272,5 +306,10 @@ def _is_arraylike(value: Any) -> bool:
 
 
 def _is_batches(items: Sequence[Any]) -> bool:
-    """A list of (x, y) pairs is an iterable of batches."""
-    return bool(items) and all(isinstance(item, tuple) for item in items)
+    """A list of pairs (x, y) or [x, y] is an iterable of batches; so is one of dicts."""
+    return bool(items) and all(isinstance(item, tuple) or _is_pair(item) for item in items)
+
+
+def _is_pair(item: Any) -> bool:
+    """Whether a list holds arrays, as [x, y] does, and not numbers."""
+    return isinstance(item, list) and len(item) in (2, 3) and any(_is_arraylike(part) and part.ndim for part in item)

@@ -12,10 +12,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgraphs.errors import GraphValueError
+from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.training.buckets import Buckets
-from jaxgraphs.training.feeding import Arrays, order_of, prepare, unpack_batch
+from jaxgraphs.training.feeding import Arrays, Check, order_of, prepare, unpack_batch
 from jaxgraphs.training.processes import Peers, Share
 from jaxgraphs.training.resident import Resident
 from jaxgraphs.training.step import Batch
@@ -85,6 +85,7 @@ class StreamFeed:
             if its iterator has `get_state` and `set_state`, as Grain's; else by reading from the start once more, after
             as many calls of its `on_epoch_end`, where it has one, as there were.
         steps: the steps of an epoch; where left out, an epoch is all there is.
+        check: of each batch's arrays.
         peers: the processes that each read their own rows of every batch.
     """
 
@@ -93,6 +94,7 @@ class StreamFeed:
     steps: int | None
     can_pad: bool
     class_weight: Any
+    check: Check | None = None
     size: int | None = None
     peers: Peers | None = None
     read: int = 0
@@ -173,7 +175,7 @@ class StreamFeed:
                 _end_epoch(self.source)
             self._opened += 1
         source = self.source(self._number) if _is_function(self.source) else self.source
-        self._running = iter(source) if hasattr(source, "__iter__") else _by_number(source)
+        self._running = opened(source)
         if given is not None:
             self.size = given["size"]
             self._go_on(source, given)
@@ -198,7 +200,9 @@ class StreamFeed:
 
     def _batch(self, item: Any) -> Batch:
         x, y, weight = unpack_batch(self.graph, item)
-        batch, self.size = prepare(self.graph, x, y, weight, self.class_weight, self.size, can_pad=self.can_pad)
+        batch, self.size = prepare(
+            self.graph, x, y, weight, self.class_weight, self.size, can_pad=self.can_pad, check=self.check
+        )
         return batch
 
 
@@ -242,6 +246,24 @@ def _is_on_disk(column: Any) -> bool:
 
 def _has_state(thing: Any) -> bool:
     return hasattr(thing, "get_state") and hasattr(thing, "set_state")
+
+
+def opened(source: Any) -> Iterator[Any]:
+    """Reads a source of batches from its start: an iterable, a function of the epoch (here 0), or batches by number.
+
+    Raises: GraphTypeError for anything else.
+    """
+    if _is_function(source):
+        source = source(0)
+    if hasattr(source, "__iter__"):
+        return iter(source)
+    if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
+        return _by_number(source)
+    raise GraphTypeError(
+        "This is neither data nor batches of it.",
+        received=repr(source)[:100],
+        expected="arrays (one, a list in order, a dict by name), an iterable of batches, or a function of the epoch",
+    )
 
 
 def _by_number(source: Any) -> Iterator[Any]:

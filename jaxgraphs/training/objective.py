@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -171,11 +172,14 @@ class Objective:
 
     def each_metric(self) -> list[tuple[int, str, Any, bool]]:
         """(output, name in the logs, metric, whether sample weights count) of every metric."""
-        found = []
+        found, taken = [], set(self.loss_names)
         for bound, is_weighted in ((self.metrics, False), (self.weighted_metrics, True)):
             for index, metrics in enumerate(bound):
                 prefix = f"{self.names[index]}_" if len(self.names) > 1 else ""
-                found += [(index, prefix + name, metric, is_weighted) for name, metric in metrics]
+                for name, metric in metrics:
+                    own = _unlike(taken, prefix + name, f"{prefix}weighted_{name}" if is_weighted else prefix + name)
+                    taken.add(own)
+                    found.append((index, own, metric, is_weighted))
         return found
 
 
@@ -279,6 +283,12 @@ def _metrics(graph: Graph, losses: Sequence[Any], given: Any, what: str) -> tupl
         tuple(metric_functions.bind(metric, tensor.spec, loss=loss) for metric in _listed(metrics))
         for metrics, tensor, loss in zip(each, graph.flat_outputs, losses, strict=True)
     )
+
+
+def _unlike(taken: Collection[str], name: str, other: str) -> str:
+    """A name in the logs that is not taken: `name`, then `other`, then `other` numbered; as Keras has it."""
+    numbered = (f"{other}_{number}" for number in itertools.count(1))
+    return next(one for one in itertools.chain((name, other), numbered) if one not in taken)
 
 
 def _times(weight: Any, value: Array) -> Array:

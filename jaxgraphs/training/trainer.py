@@ -16,17 +16,27 @@ import numpy as np
 from jaxgraphs.errors import GraphTypeError, GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.inputs import fitted_inputs
+from jaxgraphs.graph.variables import check_variables
 from jaxgraphs.symbolic.keys import check_key
 from jaxgraphs.symbolic.node import title
 from jaxgraphs.training import optimizers
 from jaxgraphs.training.ahead import ahead
-from jaxgraphs.training.arguments import check_data, check_run, check_state
+from jaxgraphs.training.arguments import (
+    check_alone,
+    check_counts,
+    check_data,
+    check_optimizer,
+    check_run,
+    check_state,
+    check_targets,
+)
+from jaxgraphs.training.buckets import Buckets
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
 from jaxgraphs.training.checkpointing.session import open_session
 from jaxgraphs.training.compiled import Compiled
 from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, stream, unpack, unpack_batch
-from jaxgraphs.training.feeds import ArrayFeed, StreamFeed, in_step
+from jaxgraphs.training.feeds import ArrayFeed, StreamFeed, in_step, opened
 from jaxgraphs.training.filling import can_fill
 from jaxgraphs.training.history import History
 from jaxgraphs.training.loop import Loop, Validation
@@ -176,8 +186,14 @@ class Trainer:
         """
         check_key(key, "trainer.init")
         if variables is not None:
+            check_variables(self.graph, variables)
             variables = self.execution.variables(self.objective.graph, jax.tree.map(jnp.array, dict(variables)))
         return self.execution.place(init_state(self.objective, self.optimizer, key, variables))
+
+    def _opt_state(self, state: TrainState) -> PyTree:
+        """Shapes of what the optimizer keeps for such params."""
+        make = partial(init_state, self.objective, self.optimizer)
+        return jax.eval_shape(make, state.key, state.variables).opt_state
 
     def train_step(self, state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         """One step of the optimizer; compiled once. The memory of `state` is reused: go on with the state returned.
@@ -248,7 +264,11 @@ class Trainer:
                 where a CPU computes, arrays in memory are read without a thread.
         Returns: the trained state; and the History. After Ctrl-C both are those of the last whole step.
         """
-        check_run(state, {"epochs": epochs, "batch_size": batch_size}, callbacks)
+        counts = {"epochs": epochs, "batch_size": batch_size, "initial_epoch": initial_epoch, "prefetch": prefetch}
+        more = {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
+        rest = {"validation_batch_size": validation_batch_size, "validation_freq": validation_freq}
+        check_run(state, counts | more | rest, callbacks)
+        check_optimizer(state, self._opt_state(state))
         start, size = self.execution.place(jax.tree.map(jnp.array, state)), batch_size or 32
         feed, held_out = self._feed(x, y, sample_weight, class_weight, size, shuffle, steps_per_epoch, validation_split)
         loop = Loop(
@@ -288,10 +308,10 @@ class Trainer:
         Returns: {"loss": ..., "age_loss": ..., "income_accuracy": ...}.
         """
         check_state(state, "evaluate(state, x, y)")
-        if is_in_memory(x):
-            self._checked(arrays_of(self.graph, x, y, sample_weight), "evaluate(state, x, y)")
+        check_counts(batch_size=batch_size, steps=steps)
         with peers_watched(self.peers):
-            batches = self._batches(x, y, sample_weight, batch_size or 32, steps)
+            call = "evaluate(state, x, y)"
+            batches = self._batches(x, y, sample_weight, batch_size or 32, steps, call=call)
             return self._evaluate_batches(self._placed(state), batches)
 
     def predict(self, state: TrainState | Mapping[str, Any], x: Any, *, batch_size: int | None = None) -> PyTree:
@@ -302,6 +322,7 @@ class Trainer:
             x: arrays, or an iterable of batches of inputs.
         """
         check_state(state, "predict(state, x)")
+        check_counts(batch_size=batch_size)
         with peers_watched(self.peers):
             parts = list(self._predictions(state, x, batch_size or 32))
         if not parts:
@@ -360,16 +381,32 @@ class Trainer:
 
     def _arranged(self, batch: Any) -> Batch:
         """A batch given to `train_step`, in the graph's order and dtypes."""
-        return self._typed(batch_of(arrays_of(self.graph, *unpack(batch), is_batch=True)))
+        data = arrays_of(self.graph, *unpack(batch), is_batch=True)
+        return self._typed(batch_of(check_targets(data, "train_step(state, (x, y))")))
 
     def _batches(
-        self, x: Any, y: Any, weight: Any, batch_size: int, steps: int | None = None, *, prefetch: int = 0
+        self,
+        x: Any,
+        y: Any,
+        weight: Any,
+        batch_size: int,
+        steps: int | None = None,
+        *,
+        prefetch: int = 0,
+        call: str | None = None,
     ) -> Iterator[Batch]:
+        """Batches of data in memory, or of an iterable; where `call` is given, they are looked at for it."""
+        check = None if call is None else partial(self._checked, call=call)
         if is_in_memory(x):
             data = arrays_of(self.graph, x, y, weight)
-            batches = data.batches(min(batch_size, data.size), can_pad=self._can_pad, share=self._share)
+            batches = (data if check is None else check(data)).batches(
+                min(batch_size, data.size), can_pad=self._can_pad, share=self._share
+            )
             return map(self._cast, itertools.islice(batches, steps))
-        batches = in_step(stream(self.graph, x, can_pad=self._can_pad), self.peers)
+        check_alone(y, weight, call or "predict(state, x)")
+        # The first batch of buckets may be a short one, and gives no measure.
+        size = x.batch_size if isinstance(x, Buckets) else None
+        batches = in_step(stream(self.graph, opened(x), can_pad=self._can_pad, check=check, size=size), self.peers)
         # Processes agree on each batch, which a thread must not do beside their steps.
         depth = prefetch if self.peers is None else 0
         return ahead(map(partial(self._cast, is_ahead=depth > 0), itertools.islice(batches, steps)), depth)
@@ -398,11 +435,13 @@ class Trainer:
             return Validation(_shown(data), self._held_out(data, batch_size, steps), every)
         is_one = isinstance(data, tuple) or is_in_memory(data)
         x, y, weight = unpack_batch(self.graph, data) if is_one else (data, None, None)
+        call = "fit(state, x, y, validation_data=(x, y))"
         if is_in_memory(x):
-            arrays = arrays_of(self.graph, x, y, weight)
+            arrays = self._checked(arrays_of(self.graph, x, y, weight), call)
             shown = data if isinstance(data, tuple) else (x, y, weight)
             return Validation(shown, self._held_out(arrays, batch_size, steps), every)
-        return Validation(data, lambda: self._batches(x, y, weight, batch_size, steps, prefetch=prefetch), every)
+        again = partial(self._batches, x, y, weight, batch_size, steps, prefetch=prefetch, call=call)
+        return Validation(data, again, every)
 
     def _held_out(self, data: Arrays, batch_size: int, steps: int | None) -> Callable[[], Iterator[Batch]]:
         """Gives the batches of data in memory, again and again."""
@@ -434,7 +473,9 @@ class Trainer:
                 expected="arrays" if share else "arrays, or an iterable of batches (x, y)",
                 fix="validation_data=(x, y)" if share else "trainer.fit(state, x, y, epochs=10)",
             )
-        return StreamFeed(self.graph, x, steps, self._can_pad, class_weight, peers=self.peers), None
+        check_alone(y, weight, "fit(state, x)")
+        check = partial(self._checked, call="fit(state, x, y)")
+        return StreamFeed(self.graph, x, steps, self._can_pad, class_weight, check, peers=self.peers), None
 
 
 def _check_graph(graph: Any) -> None:

@@ -12,8 +12,16 @@ x = layers.Flatten()(layers.Embedding(10, 4, name="table")(words))
 GRAPH = Graph(words, [layers.Dense(1, name="price")(x), layers.Dense(3, activation="softmax", name="kind")(x)])
 TRAINER = jg.Trainer(GRAPH, "sgd", {"price": "mse", "kind": "sparse_categorical_crossentropy"})
 STATE = TRAINER.init(jax.random.key(0))
+OTHER = jg.Trainer(GRAPH, jg.optimizers.get("adam"), {"price": "mse"})
 X = np.zeros((4, 2), np.int32)
 Y = {"price": np.ones(4, np.float32), "kind": np.array([0, 1, 2, 0])}
+
+
+def used_twice():
+    """A step with a state whose memory the step before it reused."""
+    state = TRAINER.init(jax.random.key(0))
+    for _ in range(2):
+        TRAINER.train_step(state, (X, Y))
 
 
 @pytest.mark.parametrize(
@@ -30,6 +38,29 @@ Y = {"price": np.ones(4, np.float32), "kind": np.array([0, 1, 2, 0])}
         (lambda: TRAINER.fit(STATE, X, Y, callbacks=jg.callbacks.EarlyStopping()), "fit takes a list of callbacks."),
         (lambda: TRAINER.fit(STATE, X), "fit was given no targets."),
         (lambda: TRAINER.evaluate(STATE, X), "evaluate was given no targets."),
+        (lambda: TRAINER.fit(STATE, X, Y, validation_data=X), "validation_data was given no targets."),
+        (lambda: TRAINER.fit(STATE, X, Y, validation_data=[(X,)], verbose=0), "validation_data was given no targets."),
+        (lambda: TRAINER.fit(STATE, [(X,), (X,)], verbose=0), "fit was given no targets."),
+        (lambda: TRAINER.evaluate(STATE, iter([X])), "evaluate was given no targets."),
+        (lambda: TRAINER.train_step(TRAINER.init(jax.random.key(0)), X), "train_step was given no targets."),
+        (lambda: TRAINER.fit(STATE, [(X, Y)], Y), "received: y beside an iterable in fit"),
+        (lambda: TRAINER.evaluate(STATE, [(X, Y)], sample_weight=X), "sample_weight beside an iterable in evaluate"),
+        (lambda: TRAINER.fit(STATE, 5), "This is neither data nor batches of it."),
+        (lambda: TRAINER.predict(STATE, None), "This is neither data nor batches of it."),
+        (lambda: TRAINER.fit(STATE, X, Y, validation_freq=0, prefetch="a"), "prefetch='a', validation_freq=0"),
+        (
+            lambda: TRAINER.fit(STATE, X, Y, initial_epoch=-1, steps_per_epoch=2.5),
+            "initial_epoch=-1, steps_per_epoch=2.5",
+        ),
+        (lambda: TRAINER.predict(STATE, X, batch_size=0), "received: batch_size=0"),
+        (lambda: TRAINER.evaluate(STATE, X, Y, steps=0), "received: steps=0"),
+        (lambda: TRAINER.fit(STATE, X, Y, validation_split=".2"), "validation_split is a share between 0 and 1."),
+        (lambda: TRAINER.fit(STATE, X, Y, class_weight=[1.0, 2.0]), "class_weight is a table."),
+        (lambda: TRAINER.fit(STATE, X, Y, class_weight={"kind": {"a": 1.0}}), "for each class by its number."),
+        (lambda: TRAINER.fit(STATE, np.zeros(4, [("a", "f4")]), Y), "'words' holds no numbers."),
+        (lambda: TRAINER.fit(OTHER.init(jax.random.key(0)), X, Y), "The state is another optimizer's."),
+        (lambda: TRAINER.init(jax.random.key(0), {"params": {}}), "The variables lack"),
+        (used_twice, "This state has been used by a step"),
     ],
 )
 def test_slips(call, said):  # oracle: the messages

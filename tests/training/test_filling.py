@@ -57,7 +57,7 @@ ALONE = [
 ACROSS = [
     Centred(),
     nn.Dense(3),
-    jg.layer(lambda x: x - x.mean(0)),
+    jg.layer(lambda x: x - x.mean(0, keepdims=True)),
     layers.Lambda(lambda x: x[::-1]),
     graph_of(Centred()),
 ]
