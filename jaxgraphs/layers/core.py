@@ -88,7 +88,12 @@ class Dense(Layer):
 
 def look_up(table: Array, ids: Array) -> Array:
     """The table's rows of these numbers; those outside the table read its nearest row, as XLA does for Keras."""
-    return jnp.take(table, ids, axis=0, mode="clip")
+    return jnp.take(table, wide(ids), axis=0, mode="clip")
+
+
+def wide(ids: Array) -> Array:
+    """Ids in a dtype that has room for the number of any row; where there is none XLA reads and writes elsewhere."""
+    return ids.astype(jnp.int32) if ids.dtype.itemsize < 4 else ids
 
 
 @describes

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxgraphs.graph.graph import Graph, places_of, shared_places
 from jaxgraphs.graph.paths import layer_paths
-from jaxgraphs.layers.core import Embedding
+from jaxgraphs.layers.core import Embedding, wide
 from jaxgraphs.passes.base import listed
 from jaxgraphs.passes.optimize import Entry
 from jaxgraphs.symbolic.node import Node
@@ -146,7 +146,7 @@ def _kept(state: TrainState, small: TrainState) -> tuple[PyTree, PyTree]:
 
 def _found(lookup: Lookup, batch: Batch) -> tuple[Array, Batch]:
     """The rows that a batch looks up, sorted, then numbers beyond the table; and the batch with their places as ids."""
-    ids = [_wide(jnp.asarray(batch.inputs[place])) for place in lookup.inputs]
+    ids = [wide(jnp.asarray(batch.inputs[place])) for place in lookup.inputs]
     # Row 0 is always the first, so that 0 goes on to be padding.
     flat = jnp.concatenate([jnp.zeros(1, ids[0].dtype), *(part.ravel() for part in ids)])
     inside = jnp.clip(flat, 0, lookup.rows - 1)
@@ -158,11 +158,6 @@ def _found(lookup: Lookup, batch: Batch) -> tuple[Array, Batch]:
         inputs[place] = places[start : start + part.size].reshape(part.shape)
         start += part.size
     return rows, dataclasses.replace(batch, inputs=tuple(inputs))
-
-
-def _wide(ids: Array) -> Array:
-    """Ids in a dtype that has room for the number of any row."""
-    return ids.astype(jnp.int32) if ids.dtype.itemsize < 4 else ids
 
 
 def _put(whole: Array, rows: Array, new: Array) -> Array:

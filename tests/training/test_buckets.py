@@ -83,3 +83,29 @@ def test_errors(given, text):  # oracle: the message, word for word
     with pytest.raises(jg.GraphValueError) as caught:
         buckets(**given)
     assert str(caught.value) == dedent(text)
+
+
+def test_rows_of_several_dtypes_and_empty_ones():  # oracle: the rows themselves
+    mixed = Buckets({"text": [[[1, 2], [3, 4]], [[0.5, 0.25]]]}, [0, 1], by="text", lengths=(2,), shuffle=False)
+    assert [x["text"].tolist() for x, _ in mixed(0)] == [[[[1, 2], [3, 4]], [[0.5, 0.25], [0, 0]]]]
+    empty = Buckets({"text": [[], [3]]}, [0, 1], by="text", lengths=(2,), shuffle=False)
+    (x, _), *_ = empty(0)
+    assert (x["text"].tolist(), x["text"].dtype.kind) == ([[0, 0], [3, 0]], "i")
+
+
+def test_evaluate_predict_and_validation_take_them():  # oracle: the same rows in memory, padded to one length
+    text = jg.Input((None,), dtype="int32", name="text")
+    embedded = layers.Embedding(9, 4, mask_zero=True)(text)
+    graph = jg.Graph(text, layers.Dense(1, name="y")(layers.GlobalAveragePooling1D()(embedded)))
+    trainer, labels = jg.Trainer(graph, "sgd", "mse"), LABELS.astype(np.float32)
+    state = trainer.init(jax.random.key(0))
+    given = buckets(x={"text": TEXTS}, y=labels, batch_size=7)
+    whole = np.zeros((50, 12), np.int32)
+    for place, row in enumerate(TEXTS):
+        whole[place, : len(row)] = row
+    expected = trainer.evaluate(state, whole, labels)["loss"]
+    assert trainer.evaluate(state, given)["loss"] == pytest.approx(expected, rel=1e-5)
+    assert np.sort(trainer.predict(state, given), 0) == pytest.approx(np.sort(trainer.predict(state, whole), 0), 1e-5)
+    still = jg.Trainer(graph, jg.optimizers.sgd(0.0), "mse")
+    _, history = still.fit(still.init(jax.random.key(0)), whole, labels, validation_data=given, verbose=0)
+    assert history.history["val_loss"] == [pytest.approx(expected, rel=1e-5)]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxgraphs as jg
+from jaxgraphs import Graph, Input, layers
 from jaxgraphs.training.feeding import (
     arrays_of,
     is_in_memory,
@@ -73,6 +74,7 @@ def test_batches_of_other_loaders():  # oracle: by hand
     one, two = classifier(), two_outputs()
     assert unpack_batch(one, [1, 2]) == (1, 2, None)
     assert unpack_batch(two, [1, 2]) == ([1, 2], None, None)
+    assert unpack_batch(two, [[1, 2], 3]) == ([1, 2], 3, None)
     assert unpack_batch(two, [1, 2, 3]) == (1, 2, 3)
     assert unpack_batch(two, {"a": 1, "b": 2}) == ({"a": 1, "b": 2}, None, None)
     assert unpack_batch(two, {"a": 1, "age": 3, "b": 2}) == ({"a": 1, "b": 2}, {"age": 3}, None)
@@ -86,6 +88,9 @@ def test_batches_of_other_loaders():  # oracle: by hand
         ({"a": [1, 2]}, True),
         ([np.ones(3), np.ones(3)], True),
         ([(np.ones(3), np.ones(3))], False),
+        ([[np.ones(3), np.ones(3)], [np.ones(3), np.ones(3)]], False),
+        ([{"x": np.ones(3), "y": np.ones(3)}], False),
+        ([[1.0, 2.0], [3.0, 4.0]], True),
         ((item for item in ()), False),
         (lambda epoch: [], False),
     ],
@@ -108,6 +113,14 @@ def test_sample_weights_for_one_or_each():  # oracle: closed form
 def test_class_weights_by_label(labels):  # oracle: closed form
     data = arrays_of(classifier(), np.ones((3, 6)), np.array(labels), np.array([1.0, 2.0, 4.0]), {0: 3.0, 2: 0.5})
     assert data.weights[0].tolist() == [3.0, 1.0, 4.0]
+
+
+def test_class_weights_of_a_class_for_each_step():  # oracle: closed form
+    ids = Input((3,), dtype="int32", name="ids")
+    graph = Graph(ids, layers.Dense(3, activation="softmax")(layers.Embedding(5, 2)(ids)))
+    labels = np.array([[0, 2, 1], [2, 2, 0]])
+    data = arrays_of(graph, np.ones((2, 3), np.int32), labels, None, {0: 3.0, 2: 0.5})
+    assert data.weights[0].tolist() == [[3.0, 0.5, 1.0], [0.5, 0.5, 3.0]]
 
 
 X, Y = rows(4)

@@ -31,6 +31,14 @@ def test_one_output_has_short_names():  # oracle: Keras' names
     assert bind(classifier(), "mse", None, ["accuracy"]).log_names == ("loss", "accuracy")
 
 
+def test_metrics_of_one_name():  # oracle: Keras' names, but for those of losses, which Keras lets metrics overwrite
+    def loss(y_true, y_pred):
+        return y_pred
+
+    twice = bind(classifier(), "mse", None, ["accuracy", "mae", "mae", loss], ["accuracy", "accuracy"]).log_names
+    assert twice == ("loss", "accuracy", "mae", "mae_1", "loss_1", "weighted_accuracy", "weighted_accuracy_1")
+
+
 @pytest.mark.parametrize(
     ("loss", "kind"),
     [("sparse_categorical_crossentropy", "softmax"), ("categorical_crossentropy", "softmax"), ("mse", None)],

@@ -95,3 +95,15 @@ def test_small_tables_are_moved_whole():  # oracle: no sort in the program
         batch = trainer._arranged((jnp.zeros((40, 5), jnp.int32), jnp.zeros((40, 1))))
         texts.append(trainer._train.lower(state, trainer.objective.empty(), batch).as_text())
     assert ["stablehlo.sort" in text for text in texts] == [False, True]
+
+
+def test_ids_of_few_bits():  # oracle: the whole table
+    x = jg.Input((3,), dtype="int8", name="x")
+    graph = jg.Graph(x, jg.layers.Dense(1, name="y")(jg.layers.Flatten()(jg.layers.Embedding(500, 2, name="table")(x))))
+    ids, y = np.arange(-1, 29).reshape(10, 3).clip(0).astype(np.int8), np.ones((10, 1), np.float32)
+    tables = []
+    for passes in ("all", None):
+        trainer = jg.Trainer(graph, "sgd", "mse", passes=passes)
+        state, _ = trainer.train_step(trainer.init(jax.random.key(0)), (ids, y))
+        tables.append(state.params["table"]["embedding"])
+    np.testing.assert_allclose(*tables, rtol=1e-6)
