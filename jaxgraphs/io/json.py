@@ -145,7 +145,8 @@ class _Writer:
             return {"graph": self._graph(thing)}
         given = {"name": thing.name, "default_name": thing.default_name}
         if isinstance(thing, Operation):
-            return {"function": self._value(thing.function, thing), **given}
+            dropped = {} if thing.keeps_mask else {"keeps_mask": False}
+            return {"function": self._value(thing.function, thing), **given, **dropped}
         if isinstance(thing, LinenLayer):
             return {"module": self.customs[id(thing)], "trainable": thing.trainable, **given}
         config = {name: self._value(value, thing) for name, value in fields_of(thing).items()}

@@ -228,7 +228,8 @@ class _Reader:
         function = self._value(entry["function"])
         if not callable(function):
             raise _broken("a function that is none")
-        return Operation(function, _text(entry["name"], True), _text(entry["default_name"], False))
+        names = {"name": _text(entry["name"], True), "default_name": _text(entry["default_name"], False)}
+        return Operation(function, **names, keeps_mask=bool(entry.get("keeps_mask", True)))
 
     def _class(self, name: str) -> Any:
         return LAYERS[name] if name in LAYERS else self.customs[name]

@@ -76,6 +76,13 @@ def _variance_scaling(
     scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", **_: Any
 ) -> Init:
     distribution = {"untruncated_normal": "normal"}.get(distribution, distribution)
+    is_known = mode in ("fan_in", "fan_out", "fan_avg") and distribution in ("normal", "truncated_normal", "uniform")
+    if not is_known or isinstance(scale, bool) or not isinstance(scale, (int, float)) or not scale > 0:
+        raise GraphValueError(
+            "VarianceScaling has no such way to draw.",
+            received=f"scale={scale!r}, mode={mode!r}, distribution={distribution!r}",
+            expected="a positive scale; 'fan_in', 'fan_out' or 'fan_avg'; 'normal', 'truncated_normal' or 'uniform'",
+        )
 
     def init(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
         # Keras takes the size of a vector for both fans; JAX asks for two axes.

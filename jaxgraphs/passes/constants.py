@@ -20,6 +20,7 @@ class _Step(NamedTuple):
     tensor: SymbolicTensor
     operator: str
     number: float
+    keeps_mask: bool
 
 
 # (operator, whether the number comes first) -> the product or sum that it is, and its number.
@@ -67,17 +68,19 @@ def _fold(call: Call, steps: dict[SymbolicTensor, _Step], notes: list[str]) -> S
         return None
     before = steps.get(step.tensor)
     if before is not None and before.operator == step.operator:
-        step = step._replace(tensor=before.tensor, number=_TOGETHER[step.operator](before.number, step.number))
+        number = _TOGETHER[step.operator](before.number, step.number)
+        keeps_mask = before.keeps_mask and step.keeps_mask
+        step = step._replace(tensor=before.tensor, number=number, keeps_mask=keeps_mask)
         notes.append(f"{call.place!r} and what precedes it are one '{step.operator}'")
-    elif step.number != (1.0 if step.operator == "multiply" else 0.0):
+    elif not step.keeps_mask or step.number != (1.0 if step.operator == "multiply" else 0.0):
         (made,) = call.kept()
         steps[made] = step
         return (made,)
-    if step.number == (1.0 if step.operator == "multiply" else 0.0):
+    if step.keeps_mask and step.number == (1.0 if step.operator == "multiply" else 0.0):
         if before is None or before.operator != step.operator:
             notes.append(f"{call.place!r} changes nothing")
         return (step.tensor,)
-    layer = Operation(OPERATORS[step.operator], default_name=step.operator)
+    layer = Operation(OPERATORS[step.operator], default_name=step.operator, keeps_mask=step.keeps_mask)
     (made,) = call.of(layer, ((step.tensor, step.number), {}))
     steps[made] = step
     return (made,)
@@ -103,4 +106,4 @@ def _step(call: Call) -> _Step | None:
     is_plain = jnp.issubdtype(tensor.dtype, jnp.floating) and call.node.specs == (tensor.spec,)
     if reading is None or not is_plain:
         return None
-    return _Step(tensor, reading[0], float(reading[1](number)))
+    return _Step(tensor, reading[0], float(reading[1](number)), layer.keeps_mask)

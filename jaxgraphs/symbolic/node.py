@@ -289,11 +289,13 @@ class Operation:
         function: pure; takes arrays and constants.
         name: given by the user, or None.
         default_name: the stem of the derived name.
+        keeps_mask: whether an output of its input's shape has that input's mask; Keras' operations drop masks.
     """
 
     function: Callable[..., PyTree] = dataclasses.field(repr=False)
     name: str | None = None
     default_name: str = "operation"
+    keeps_mask: bool = True
     created: int = dataclasses.field(default_factory=time.perf_counter_ns, repr=False)
 
     @property
@@ -314,9 +316,9 @@ class Operation:
         return infer_call(self, args, kwargs)
 
     def run(self, variables: Variables, args: tuple[Any, ...], kwargs: Mapping[str, Any], context: Context) -> Ran:
-        """Calls the function; a mask goes on where the output has its input's shape."""
+        """Calls the function; a mask goes on where the output has its input's shape, unless masks are dropped."""
         outputs = self.function(*args, **kwargs)
-        return Ran(outputs, same_shape_mask(args, context.masks, outputs))
+        return Ran(outputs, same_shape_mask(args, context.masks, outputs) if self.keeps_mask else None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> PyTree:
         """Adds a call to the graph."""

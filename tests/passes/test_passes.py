@@ -13,6 +13,7 @@ from jaxgraphs import Graph, Input, layers
 from jaxgraphs.errors import GraphError
 from jaxgraphs.passes.base import Setting
 from jaxgraphs.passes.optimize import optimize
+from jaxgraphs.symbolic.node import OPERATORS, Operation
 from tests.passes.test_equal import assert_equal, assert_near, quickly, trained
 
 INFERENCE = Setting(training=False, may_arrange=True)
@@ -103,6 +104,20 @@ def test_a_constant_that_changes_the_dtype_stays():  # oracle: identity
     x = Input((4,), dtype="int32")
     graph = Graph(x, (x + 0.0) * 1.0)
     assert len(optimize(graph, ["constants"]).graph.nodes) == 2
+
+
+def test_a_constant_behind_which_there_is_no_mask():  # oracle: the graph before it
+    ids = Input((4,), dtype="int32")
+    multiply = Operation(OPERATORS["multiply"], default_name="multiply", keeps_mask=False)
+    embedded = layers.Embedding(5, 2, mask_zero=True)(ids)
+    for numbers in ((1.0,), (2.0, 3.0), (2.0, 0.5)):
+        y = embedded
+        for number in numbers:
+            y = multiply(y, number)
+        graph = Graph(ids, layers.GlobalAveragePooling1D()(y))
+        done, variables = optimize(graph, ["constants"]).graph, graph.init(jax.random.key(0))
+        x = np.array([[1, 2, 0, 0]], np.int32)
+        np.testing.assert_allclose(done.apply(variables, x), graph.apply(variables, x), rtol=1e-6)
 
 
 def normalised(before=(), after=(), shape=(6, 6, 3)):

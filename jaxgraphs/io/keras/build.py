@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from jaxgraphs.errors import DTypeMismatchError
 from jaxgraphs.graph.graph import Graph, leaves_of, uses_of
 from jaxgraphs.graph.places import Path
 from jaxgraphs.graph.sequential import Sequential
-from jaxgraphs.io.keras.calling import Calls, counted_from_zero, dangling, whole_numbers
+from jaxgraphs.io.keras.calling import Calls, counted_from_zero, dangling, unread, whole_numbers, with_floats
 from jaxgraphs.io.keras.config import (
     LayerConfig,
     ModelConfig,
@@ -186,7 +187,10 @@ class Builder:
             function = self.unknowns.find(
                 config.name, str(name), config.name, what=f"the operation {name!r}", hint="lambda x: ..."
             )
-        return None if function is None else Operation(function, name=config.name, default_name=snake_case(config.kind))
+        if function is None:
+            return None
+        # Keras knows masks of what layers give alone.
+        return Operation(function, name=config.name, default_name=snake_case(config.kind), keeps_mask=False)
 
     def _connect(self, plan: Plan) -> Graph:
         """The graph of a plan, one and the same wherever the plan is met."""
@@ -233,7 +237,11 @@ class Builder:
             start = [Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=f"{layers[0].name}_input")]
         if not layers:
             return Graph(start[0], start[0], config.name)
-        graph = Sequential([*start, *whole_numbers(start, layers[0]), *layers], config.name)
+        layers = [*whole_numbers(start, layers[0]), *layers]
+        try:
+            graph = Sequential([*start, *layers], config.name)
+        except DTypeMismatchError:
+            graph = Sequential([*start, *with_floats(layers, start[0])], config.name)
         if reader is not None:
             self.readers[graph, 0] = (reader,)
         return graph
@@ -245,12 +253,17 @@ class Builder:
     def _functional(self, config: ModelConfig, pairs: Any) -> Graph:
         config, pairs = counted_from_zero(config, pairs)
         starts = Starts(config, pairs, self._readers_of)
-        tensors = Calls(config, pairs, starts).run()
+        calls = Calls(config, pairs, starts)
+        tensors = calls.run()
         for reference in references((config.inputs, config.outputs)):
             if reference not in tensors:
                 raise dangling(reference, config.name)
         first, last = ((unwrap(side) if self.era.is_legacy else side) for side in (config.inputs, config.outputs))
-        graph = Graph(starts.arranged(first), fill(last, tensors), config.name)
+        inputs, outputs = starts.arranged(first), fill(last, tensors)
+        if idle := unread(inputs, outputs):
+            # A Graph reads all its inputs; Keras' model may have some that nothing reads.
+            outputs = fill(last, calls.run(idle))
+        graph = Graph(inputs, outputs, config.name)
         for index, name in enumerate(starts.entries(config.inputs)):
             self.readers[graph, index] = starts.readers(name)
         return graph

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgraphs.errors import GraphError, GraphValueError
+from jaxgraphs.errors import DTypeMismatchError, GraphError, GraphValueError
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.io.keras.config import Call, LayerConfig, ModelConfig, Reference, fill, references
 from jaxgraphs.io.keras.limits import UNROLLED, refuse
@@ -31,7 +31,7 @@ from jaxgraphs.layers.recurrent import Recurrent
 from jaxgraphs.layers.reversible import ReversibleEmbedding
 from jaxgraphs.layers.spectral import SpectralNormalization
 from jaxgraphs.layers.wrappers import Bidirectional
-from jaxgraphs.symbolic.node import Operation, is_symbolic, title
+from jaxgraphs.symbolic.node import Operation, SymbolicTensor, is_symbolic, title
 
 
 class Calls:
@@ -44,11 +44,13 @@ class Calls:
 
     def __init__(self, config: ModelConfig, pairs: Any, starts: Starts) -> None:
         self.owner, self.starts = config.name, starts
+        self.joined: dict[Reference, Any] = {}
         self.pairs = {layer.name: (layer, made) for layer, made in pairs}
 
-    def run(self) -> dict[Reference, Any]:
-        """Every output of every call."""
-        tensors = self.starts.tensors()
+    def run(self, idle: Sequence[SymbolicTensor] = ()) -> dict[Reference, Any]:
+        """Every output of every call; `idle` inputs are read by what stands in the place of another one."""
+        self.joined = _reading(self.starts, idle) if idle else {}
+        tensors = {**self.starts.tensors(), **self.joined}
         waiting: dict[tuple[str, int], list[tuple[LayerConfig, int]]] = {}
         missing: dict[tuple[str, int], int] = {}
         ready: deque[tuple[LayerConfig, int]] = deque()
@@ -95,7 +97,7 @@ class Calls:
             raise GraphValueError("An input of the Keras model is called.", where=place)
         call, given = self.starts.given(layer, call)
         everything: Any = tensors
-        known = ChainMap(dict(given), everything)
+        known = ChainMap(self.joined, dict(given), everything)
         args, kwargs = (_plain_call(fill(part, known)) for part in (call.args, dict(call.kwargs)))
         if isinstance(layer, Operation):
             function = config.config.get("function")
@@ -108,7 +110,7 @@ class Calls:
         args, kwargs = _arranged(layer, tuple(args), kwargs)
         _check_read(layer, self.starts.all_readers, place)
         _check_unrolled(layer, args, place)
-        leaves = jax.tree.leaves(layer(*_with_whole_numbers(layer, args, kwargs), **kwargs))
+        leaves = jax.tree.leaves(_called(layer, _with_whole_numbers(layer, args, kwargs), kwargs))
         for leaf in leaves:
             _check_size(leaf, place)
         return leaves
@@ -203,6 +205,42 @@ def _plain_call(tree: Any) -> Any:
     return tree
 
 
+def _called(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """A call; Keras makes whole numbers floats for layers that compute with them."""
+    try:
+        return layer(*args, **kwargs)
+    except DTypeMismatchError:
+        floats = jax.tree.map(lambda arg: as_float()(arg) if _is_whole(arg) else arg, args)
+        if not any(map(_is_whole, jax.tree.leaves(args))):
+            raise
+        return layer(*floats, **kwargs)
+
+
+def as_float() -> Operation:
+    """What makes whole numbers and truth values floats."""
+    return Operation(functools.partial(OPERATIONS["Cast"], dtype="float32"), default_name="as_float")
+
+
+def _is_whole(arg: Any) -> bool:
+    return is_symbolic(arg) and not jnp.issubdtype(arg.dtype, jnp.inexact)
+
+
+def with_floats(layers: Sequence[Any], tensor: SymbolicTensor) -> list[Any]:
+    """Layers that follow one another, and what makes whole numbers floats before those that compute with them."""
+    found = []
+    for layer in layers:
+        try:
+            after = layer(tensor)
+        except DTypeMismatchError:
+            if not _is_whole(tensor):
+                raise
+            found.append(as_float())
+            after = layer(found[-1](tensor))
+        found.append(layer)
+        tensor = after
+    return found
+
+
 def _with_whole_numbers(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
     """Keras looks ids up even where they come as floating numbers; here they are made whole first."""
     if kwargs.get("reverse"):
@@ -246,6 +284,26 @@ def _check_size(tensor: Any, place: str) -> None:
         size *= 1 if dim is None else dim
     if size > 2**40:
         raise refuse("A tensor in the Keras model is too large.", f"{size} numbers for an example", where=place)
+
+
+def unread(inputs: Any, outputs: Any) -> list[SymbolicTensor]:
+    """The inputs from which no output comes."""
+    left: list[SymbolicTensor] = [leaf for leaf in jax.tree.leaves(outputs) if is_symbolic(leaf)]
+    seen: set[SymbolicTensor] = set()
+    while left:
+        tensor = left.pop()
+        if tensor not in seen:
+            seen.add(tensor)
+            left += tensor.node.parents
+    return [leaf for leaf in jax.tree.leaves(inputs) if leaf not in seen]
+
+
+def _reading(starts: Starts, idle: Sequence[SymbolicTensor]) -> dict[Reference, Any]:
+    """In the place of an input that is read as it is, one with its numbers that reads the idle ones as well."""
+    tensors = starts.tensors()
+    used = [place for place in tensors if tensors[place] not in idle and starts.readers(place.layer) == (None,)]
+    first = Operation(OPERATIONS["FirstOf"], default_name="inputs")
+    return {place: first(tensors[place], *idle) for place in used[:1]}
 
 
 def dangling(reference: Reference, place: str) -> GraphError:

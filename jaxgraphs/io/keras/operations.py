@@ -291,6 +291,7 @@ OPERATIONS: Mapping[str, Function] = {
     "Triu": lambda x, k=0: jnp.triu(x, k),
     "Diagonal": lambda x, offset=0, axis1=0, axis2=1: jnp.diagonal(x, offset, axis1, axis2),
     "Cast": _cast,
+    "FirstOf": lambda x, *_: x,
     "Softmax": _softmax,
     "LeakyRelu": _leaky_relu,
     "Elu": _elu,

@@ -215,7 +215,7 @@ def _parts(layer: Any) -> list[tuple[str, Path, Any]]:
 
 def _own_slots(layer: Any, specs: Any, place: str, path: Path) -> Iterator[Slot]:
     if isinstance(layer, (MultiHeadAttention, GroupQueryAttention)):
-        for part in ("query", "key", "value", "gate", "output"):
+        for part in ("query", "key", "gate", "value", "output"):
             inner = {key: _below(tree, part) for key, tree in specs.items()}
             # Keras has no public names for the parts of the second, and writes its private ones.
             private = "_" if isinstance(layer, GroupQueryAttention) else ""

@@ -166,6 +166,33 @@ def adapted():
     return functional(x, L.Dense(2)(layer(x)))
 
 
+def masks_and_operators():
+    ids = keras.Input((6,), dtype="int32", name="ids")
+    y = L.Embedding(12, 4, mask_zero=True)(ids)
+    pooled = [L.GlobalAveragePooling1D()(z) for z in (y, y * 2.0, y + y, keras.ops.relu(y), L.ReLU()(y))]
+    return functional(ids, [*pooled, L.LSTM(3)(y - 1.0), L.LSTM(3)(y)])
+
+
+def gated_queries():
+    x = keras.Input((4, 6), name="x")
+    y = L.GroupQueryAttention(3, 4, 2, use_gate=True)(x, x)
+    return functional(x, L.GroupQueryAttention(3, 4, 4, use_gate=True)(y, x))
+
+
+def whole_numbers():
+    image, counts = keras.Input((5, 5, 2), dtype="uint8", name="image"), keras.Input((4,), dtype="int32", name="counts")
+    steps = L.Reshape((4, 1))(counts)
+    read = [L.Dense(2)(counts), L.LSTM(3)(steps), L.Dense(2)(keras.ops.one_hot(counts, 11, dtype="int32"))]
+    flat = keras.Sequential([keras.Input((5, 5, 2), dtype="uint8"), L.Flatten(), L.Dense(3)])
+    return functional([image, counts], [*read, L.Conv2D(2, 3)(image), flat(image), L.Dense(2)(counts > 3)])
+
+
+def idle_inputs():
+    a, b, c = keras.Input((3,), name="a"), keras.Input((3,), name="b"), keras.Input((2, 2), name="c")
+    inner = functional({"a": a, "c": c}, {"y": L.Dense(2)(a)}, name="inner")
+    return functional({"a": a, "b": b, "c": c}, {"end": inner({"a": b, "c": c})["y"]})
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     function.__name__: function
     for function in (
@@ -182,6 +209,7 @@ MODELS: dict[str, Callable[[], Any]] = {
             channels_first,
         ),
         *(sequences, held, sounds, translation, states, attention, preprocessing, adapted),
+        *(masks_and_operators, gated_queries, whole_numbers, idle_inputs),
     )
 }
 

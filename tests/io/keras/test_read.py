@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+import jaxgraphs as jg
 from jaxgraphs.errors import GraphError, GraphTypeError, GraphValueError
 from jaxgraphs.graph.count import count
 from jaxgraphs.io.keras.read import from_keras, load_keras_weights
@@ -86,3 +87,11 @@ def test_sources_that_are_none(tmp_path):  # oracle: the messages
     (tmp_path / "other.h5").write_bytes(b"GIF89a")
     with pytest.raises(GraphValueError, match=r"not a file of Keras'"):
         from_keras(tmp_path / "other.h5")
+
+
+def test_operations_drop_masks_in_our_files_too(tmp_path):  # oracle: the graph itself
+    model = made(MODELS["masks_and_operators"])
+    graph, variables = from_keras(model)
+    jg.save(tmp_path / "model.safetensors", graph, variables)
+    again, same = jg.load(tmp_path / "model.safetensors")
+    assert program(again, same, model) == program(graph, variables, model)

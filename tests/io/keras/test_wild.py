@@ -12,7 +12,7 @@ from jaxgraphs.graph.graph import Graph
 from jaxgraphs.io.keras.read import from_keras
 from jaxgraphs.layers.base import Layer, Weight, describes
 from jaxgraphs.layers.initializers import make
-from tests.io.keras.files import old_weights, whole
+from tests.io.keras.files import dense, old_weights, one_layer, whole
 from tests.io.keras.test_legacy import entry, functional, layer, normal
 from tests.oracle import assert_close, keras_rules
 
@@ -282,3 +282,12 @@ def test_code_of_other_frameworks():  # oracle: the message
     assert all(f"the code within a {kind}, which is never run" in str(caught.value) for kind in kinds)
     graph, variables = from_keras(data, {kind.lower(): jax.numpy.negative for kind in kinds})
     assert_close(graph.apply(variables, normal(2, 4)), normal(2, 4), 1e-6)
+
+
+def test_an_initialiser_that_there_is_not():  # oracle: the message
+    drawn = {"class_name": "VarianceScaling", "config": {"scale": -1.0, "mode": "fan_in", "distribution": "normal"}}
+    with pytest.raises(GraphError, match="has something that is not known here") as caught:
+        from_keras(one_layer(dense(kernel_initializer=drawn)))
+    assert "dense: the initializer 'VarianceScaling'" in str(caught.value)
+    with pytest.raises(GraphError, match="VarianceScaling has no such way to draw"):
+        make("variance_scaling", scale=-1.0)
