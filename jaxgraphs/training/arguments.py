@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from jaxgraphs.errors import GraphTypeError, GraphValueError, combine
 from jaxgraphs.graph.graph import Graph
@@ -55,7 +56,8 @@ def check_state(state: Any, call: str, *, or_variables: bool = True) -> None:
     """Raises GraphTypeError unless `state`, the first argument of `call`, is one."""
     if isinstance(state, TrainState):
         # The counter of steps goes with all else.
-        if isinstance(state.step, jax.Array) and state.step.is_deleted():
+        is_array = isinstance(state.step, jax.Array) and not isinstance(state.step, Tracer)
+        if is_array and state.step.is_deleted():
             raise GraphValueError(
                 "This state has been used by a step, which reused its memory.",
                 expected="the state that the step returned",
@@ -81,6 +83,17 @@ def check_alone(y: Any, sample_weight: Any, call: str) -> None:
             "Batches from an iterable have their own targets and weights.",
             received=f"{' and '.join(beside)} beside an iterable in {call.partition('(')[0]}",
             expected="an iterable of (x, y) or (x, y, sample_weight)",
+        )
+
+
+def check_logs(logs: Mapping[str, Any]) -> None:
+    """Raises GraphValueError that lists the metrics whose result, given as a shape, is not one number."""
+    wide = [f"{name}: {value.shape[0]} numbers" for name, value in logs.items() if value.shape]
+    if wide:
+        raise combine(
+            "Histories and callbacks take a number for each metric.",
+            wide,
+            fix='F1Score(average="macro"); train_step gives the numbers of each class',
         )
 
 

@@ -25,6 +25,7 @@ from jaxgraphs.training.arguments import (
     check_alone,
     check_counts,
     check_data,
+    check_logs,
     check_optimizer,
     check_run,
     check_state,
@@ -164,6 +165,10 @@ class Trainer:
         return can_fill(self.graph, self.objective)
 
     @functools.cached_property
+    def _log_shapes(self) -> dict[str, Any]:
+        return jax.eval_shape(lambda: self.objective.logs(self.objective.empty()))
+
+    @functools.cached_property
     def peers(self) -> Peers | None:
         """The processes that train together; None where this one is alone."""
         layout = self.execution.layout
@@ -269,6 +274,7 @@ class Trainer:
         rest = {"validation_batch_size": validation_batch_size, "validation_freq": validation_freq}
         check_run(state, counts | more | rest, callbacks)
         check_optimizer(state, self._opt_state(state))
+        check_logs(self._log_shapes)
         start, size = self.execution.place(jax.tree.map(jnp.array, state)), batch_size or 32
         feed, held_out = self._feed(x, y, sample_weight, class_weight, size, shuffle, steps_per_epoch, validation_split)
         loop = Loop(
@@ -309,6 +315,7 @@ class Trainer:
         """
         check_state(state, "evaluate(state, x, y)")
         check_counts(batch_size=batch_size, steps=steps)
+        check_logs(self._log_shapes)
         with peers_watched(self.peers):
             call = "evaluate(state, x, y)"
             batches = self._batches(x, y, sample_weight, batch_size or 32, steps, call=call)

@@ -13,6 +13,7 @@ GRAPH = Graph(words, [layers.Dense(1, name="price")(x), layers.Dense(3, activati
 TRAINER = jg.Trainer(GRAPH, "sgd", {"price": "mse", "kind": "sparse_categorical_crossentropy"})
 STATE = TRAINER.init(jax.random.key(0))
 OTHER = jg.Trainer(GRAPH, jg.optimizers.get("adam"), {"price": "mse"})
+BY_CLASS = jg.Trainer(GRAPH, "sgd", {"price": "mse"}, metrics={"kind": "f1_score"})
 X = np.zeros((4, 2), np.int32)
 Y = {"price": np.ones(4, np.float32), "kind": np.array([0, 1, 2, 0])}
 
@@ -61,6 +62,8 @@ def used_twice():
         (lambda: TRAINER.fit(OTHER.init(jax.random.key(0)), X, Y), "The state is another optimizer's."),
         (lambda: TRAINER.init(jax.random.key(0), {"params": {}}), "The variables lack"),
         (used_twice, "This state has been used by a step"),
+        (lambda: BY_CLASS.evaluate(STATE, X, Y), "received: kind_f1_score: 3 numbers"),
+        (lambda: BY_CLASS.fit(BY_CLASS.init(jax.random.key(0)), X, Y), "received: kind_f1_score: 3 numbers"),
     ],
 )
 def test_slips(call, said):  # oracle: the messages
