@@ -246,7 +246,7 @@ def test_another_optimizer_is_refused(tmp_path):  # oracle: the message, word fo
         f"  where:    {tmp_path}/epoch-00001-batch-00000000",
         '  received: optimizer: "sgd" in the checkpoint, "rmsprop" in this run',
         *(" " * 12 + absent.format(*item) for item in shapes.items()),
-        "  fix:      give the graph, optimizer, metrics and data that it was saved with, or resume= another directory",
+        "  fix:      give the graph, losses, optimizer, metrics and data of that run, or resume= another directory",
     ]
 
 
@@ -268,6 +268,22 @@ def test_another_graph_is_refused(tmp_path, other, line):  # oracle: the differe
     one = trainer_of(classifier(), "sgd")
     one.fit(one.init(jax.random.key(0)), X, Y, verbose=0, resume=tmp_path)
     assert line in refused(other(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"loss": "categorical_hinge"}, "losses/by output/label: "),
+        ({"loss_weights": 2.0}, "losses/weights"),
+    ],
+)
+def test_another_loss_is_refused(tmp_path, options, line):  # oracle: the difference that is named
+    one, given = trainer_of(classifier(), "sgd"), {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+    one.fit(one.init(jax.random.key(0)), X, Y, verbose=0, resume=tmp_path)
+    assert line in refused(jg.Trainer(classifier(), "sgd", **(given | options)), tmp_path)
+    # A pass may have another form of the loss.
+    plain = jg.Trainer(classifier(), "sgd", **given, passes=None)
+    plain.fit(plain.init(jax.random.key(0)), X, Y, verbose=0, resume=tmp_path)
 
 
 def test_other_data_is_refused_within_an_epoch(tmp_path):  # oracle: the differences that are named

@@ -1,4 +1,4 @@
-"""What a checkpoint must share with the run that goes on from it: the graph, and the optimizer's rule and numbers."""
+"""What a checkpoint must share with the run that goes on from it: graph, losses, the optimizer's rule and numbers."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from jaxgraphs.errors import GraphError
 from jaxgraphs.training.checkpointing.snapshot import json_differences
 
 _ADDRESS = re.compile("0x[0-9a-f]+")
+# A pass may let a loss read logits.
+_FORM = re.compile(r"(, )?from_logits=\w+")
 
 
 def identity_of(trainer: Any) -> dict[str, Any]:
     """As a JSON value."""
     rule = {"name": trainer.optimizer_name, "rule": _rule(trainer.optimizer), "jax": jax.__version__}
-    return {"graph": _graph(trainer.graph), "optimizer": rule}
+    return {"graph": _graph(trainer.graph), "losses": _losses(trainer.objective), "optimizer": rule}
 
 
 def identity_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     """Where a checkpoint's identity is not this run's."""
     graphs = json_differences({"graph": there["graph"]}, {"graph": here["graph"]})
-    return graphs + _optimizer_differences(there["optimizer"], here["optimizer"])
+    losses = json_differences({"losses": there["losses"]}, {"losses": here["losses"]})
+    return graphs + losses + _optimizer_differences(there["optimizer"], here["optimizer"])
 
 
 def _optimizer_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
@@ -38,6 +41,13 @@ def _optimizer_differences(there: Mapping[str, Any], here: Mapping[str, Any]) ->
     if is_comparable and there["rule"] != here["rule"]:
         return ["optimizer: another rule, or other numbers in it, such as momentum or decay"]
     return []
+
+
+def _losses(objective: Any) -> dict[str, Any]:
+    """Each output's loss and its weight."""
+    texts = [None if loss is None else _FORM.sub("", _ADDRESS.sub("", repr(loss))) for loss in objective.losses]
+    weights = list(objective.weights) if objective.balance is None else type(objective.balance).__name__
+    return {"by output": dict(zip(objective.names, texts, strict=True)), "weights": weights}
 
 
 def _graph(graph: Any) -> Any:

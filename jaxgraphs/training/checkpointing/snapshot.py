@@ -164,7 +164,7 @@ def refuse(differences: Sequence[str], place: str) -> None:
             "The checkpoint is of another run: it cannot go on here.",
             [*differences[:_SHOWN], *more],
             where=place,
-            fix="give the graph, optimizer, metrics and data that it was saved with, or resume= another directory",
+            fix="give the graph, losses, optimizer, metrics and data of that run, or resume= another directory",
         )
 
 
