@@ -18,6 +18,12 @@ X = np.zeros((4, 2), np.int32)
 Y = {"price": np.ones(4, np.float32), "kind": np.array([0, 1, 2, 0])}
 
 
+def trained_by(loss):
+    """A step with a loss of the user's."""
+    trainer = jg.Trainer(GRAPH, "sgd", {"price": loss})
+    return trainer.train_step(trainer.init(jax.random.key(0)), (X, Y))
+
+
 def used_twice():
     """A step with a state whose memory the step before it reused."""
     state = TRAINER.init(jax.random.key(0))
@@ -62,6 +68,12 @@ def used_twice():
         (lambda: TRAINER.fit(OTHER.init(jax.random.key(0)), X, Y), "The state is another optimizer's."),
         (lambda: TRAINER.init(jax.random.key(0), {"params": {}}), "The variables lack"),
         (used_twice, "This state has been used by a step"),
+        (lambda: jg.Trainer(GRAPH, loss={"price": lambda y: y}), "received: too many positional arguments"),
+        (
+            lambda: jg.Trainer(GRAPH, loss={"price": "mse"}, metrics={"kind": lambda y: y}),
+            "cannot be a loss or a metric",
+        ),
+        (lambda: trained_by(lambda y_true, y_pred: None), "The function '<lambda>' returned nothing."),
         (lambda: BY_CLASS.evaluate(STATE, X, Y), "received: kind_f1_score: 3 numbers"),
         (lambda: BY_CLASS.fit(BY_CLASS.init(jax.random.key(0)), X, Y), "received: kind_f1_score: 3 numbers"),
     ],
@@ -112,3 +124,10 @@ def test_a_name_that_is_not_watched():  # oracle: the names of the logs
     stopping = jg.callbacks.EarlyStopping(monitor="val_los")
     with pytest.raises(jg.GraphValueError, match="and monitor='val_loss', or monitor='loss'"):
         TRAINER.fit(STATE, X, Y, verbose=0, callbacks=[stopping])
+
+
+def test_an_error_within_a_loss_says_which():  # oracle: the error's note
+    with pytest.raises(jax.errors.TracerArrayConversionError) as caught:
+        trained_by(lambda y_true, y_pred: np.asarray(y_pred))
+    expected = "in '<lambda>', a function of (y_true, y_pred), which are JAX's: jnp in the place of np"
+    assert expected in caught.value.__notes__

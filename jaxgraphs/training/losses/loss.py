@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxgraphs.errors import GraphTypeError
 from jaxgraphs.training.losses.reduction import MEANS, check_reduction, reduce
 from jaxgraphs.training.losses.shapes import promoted, same_rank
 
@@ -103,17 +105,40 @@ class FunctionLoss(Loss):
 
     As in Keras both arrive as floats of one dtype, of one rank where one of them has a last axis of length 1.
 
+    Raises: GraphTypeError for a function that does not take two arguments, or returns nothing.
+
     >>> float(FunctionLoss(lambda y_true, y_pred: abs(y_true - y_pred)).reduced(jnp.array([1.0]), jnp.array([3])))
     2.0
     """
 
     function: Callable[[Any, Any], Any] = dataclasses.field(kw_only=False)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            inspect.signature(self.function).bind(None, None)
+        except TypeError as error:
+            raise GraphTypeError(
+                f"The function {self.name!r} cannot be a loss or a metric.",
+                received=str(error),
+                expected="a function (y_true, y_pred) -> values",
+            ) from error
+        except ValueError:  # what is not written in Python may not say what it takes
+            return
+
     def values(self, predictions: ArrayLike, targets: ArrayLike) -> Array:
         predictions, targets = promoted(predictions), jnp.asarray(targets)
         if predictions.ndim != targets.ndim:
             predictions, targets = same_rank(predictions, targets)
-        return jnp.asarray(self.function(targets.astype(predictions.dtype), predictions))
+        try:
+            values = self.function(targets.astype(predictions.dtype), predictions)
+        except Exception as error:
+            error.add_note(f"in {self.name!r}, a function of (y_true, y_pred), which are JAX's: jnp in the place of np")
+            raise
+        if values is None:
+            fix = "end the function with a return"
+            raise GraphTypeError(f"The function {self.name!r} returned nothing.", expected="values", fix=fix)
+        return jnp.asarray(values)
 
 
 def options(loss: Loss) -> dict[str, Any]:

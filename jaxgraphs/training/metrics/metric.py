@@ -128,8 +128,8 @@ class LossMean(MeanMetric):
 
 def mean_of(thing: Loss | Callable[[Any, Any], Any]) -> LossMean:
     """The mean of a loss or function, named as Keras names it."""
-    loss = thing if isinstance(thing, Loss) else FunctionLoss(thing)
     given = getattr(thing, "name", None) or getattr(thing, "__name__", type(thing).__name__)
+    loss = thing if isinstance(thing, Loss) else FunctionLoss(thing, name=str(given))
     return LossMean(loss, name=given if isinstance(thing, Loss) else snake_case(str(given)))
 
 
