@@ -15,7 +15,7 @@ from jaxgraphs.layers.base import pending
 from jaxgraphs.layers.drawing import drawn
 from jaxgraphs.symbolic.context import Context
 from jaxgraphs.symbolic.keys import fold_path
-from jaxgraphs.symbolic.node import Inferred, Node, PyTree, Ran, Variables, describe_call, title
+from jaxgraphs.symbolic.node import Inferred, Node, PyTree, Ran, Variables, located, title
 from jaxgraphs.symbolic.spec import TensorSpec, is_known
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def infer_step(step: Step, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     try:
         return infer_node(node, args, kwargs)
     except GraphError as error:
-        raise _placed(error, step, _received(args, kwargs)) from error
+        raise located(error, node.layer, node.parents, _received(args, kwargs)) from error
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         where = "/".join(step.path)
@@ -164,11 +164,6 @@ def _explain(error: Exception, step: Step, args: tuple[Any, ...], kwargs: Mappin
     except GraphError as clearer:
         raise clearer from error
     error.add_note(f"in {title(step.node.layer)} at '{'/'.join(step.path)}', which received {_received(specs)}")
-
-
-def _placed(error: GraphError, step: Step, received: str) -> GraphError:
-    where, received = error.where or describe_call(step.node.layer, step.node.parents), error.received or received
-    return type(error)(error.what, where=where, received=received, expected=error.expected, fix=error.fix)
 
 
 def _check_present(step: Step, arrays: Mapping[str, Any]) -> None:

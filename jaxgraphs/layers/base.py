@@ -359,6 +359,12 @@ def single_input(layer: Layer, specs: tuple[Any, ...]) -> TensorSpec:
     )
 
 
+def in_fields(layer: Any) -> list[Any]:
+    """What the fields of a layer hold, tuples taken apart: numbers, functions, other layers."""
+    values = [getattr(layer, field.name) for field in dataclasses.fields(layer)]
+    return [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+
+
 def positive(layer: Layer, **values: Any) -> None:
     """Refuses numbers that are not whole and positive, named as the user wrote them."""
     for name, value in values.items():

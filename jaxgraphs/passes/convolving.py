@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from jaxgraphs.graph.count import leaves_with_path
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.run import nodes_of
-from jaxgraphs.layers.base import Layer
+from jaxgraphs.layers.base import Layer, in_fields
 from jaxgraphs.layers.wrap import LinenLayer
 
 
@@ -33,6 +32,4 @@ def convolutions(graph: Graph) -> list[str]:
 
 def _convolves(layer: Any) -> bool:
     """Whether a layer, or one that it holds, is a convolution."""
-    fields = [getattr(layer, field.name) for field in dataclasses.fields(layer)]
-    held = [item for value in fields for item in (value if isinstance(value, tuple) else (value,))]
-    return "Conv" in layer.kind or any(_convolves(item) for item in held if isinstance(item, Layer))
+    return "Conv" in layer.kind or any(_convolves(item) for item in in_fields(layer) if isinstance(item, Layer))

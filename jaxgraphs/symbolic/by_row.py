@@ -117,13 +117,11 @@ def _keeps(step: Any) -> bool:
     if None in made:
         return False
     own = next((axis for axis in read if axis is not None), None)
-    if name in _ELEMENTWISE:
+    if name in _ELEMENTWISE or name in _MOVING:
         return True
     if name in _ALONG:
         along = given[_ALONG[name]]
         return own not in (along if isinstance(along, (tuple, list)) else (along,))
-    if name in _MOVING:
-        return True
     special = _SPECIAL.get(name)
     return special is not None and bool(special(step, read, made))
 

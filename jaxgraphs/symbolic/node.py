@@ -351,7 +351,7 @@ def record(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> PyTr
     try:
         inferred = layer.infer(*specs)
     except GraphError as error:
-        raise _located(error, layer, leaves) from error.__cause__
+        raise located(error, layer, leaves, _received(leaves)) from error.__cause__
     except Exception as error:
         raise _unfit(error, layer, leaves) from error
     if not inferred.specs:
@@ -499,9 +499,9 @@ def _no_tensor(layer: Any, leaves: Sequence[Any]) -> GraphTypeError:
     )
 
 
-def _located(error: GraphError, layer: Any, leaves: Sequence[Any]) -> GraphError:
+def located(error: GraphError, layer: Any, tensors: Sequence[Any], received: str) -> GraphError:
     """The error with the place and what was received filled in, where it does not say them itself."""
-    where, received = error.where or describe_call(layer, leaves), error.received or _received(leaves)
+    where, received = error.where or describe_call(layer, tensors), error.received or received
     return type(error)(error.what, where=where, received=received, expected=error.expected, fix=error.fix)
 
 

@@ -37,10 +37,9 @@ def check_counts(**counts: Any) -> None:
         )
 
 
-def check_run(state: Any, counts: Mapping[str, Any], callbacks: Any) -> None:
-    """Raises GraphError unless a run can begin with these: a state, whole numbers by argument, and callbacks."""
+def check_run(state: Any, callbacks: Any) -> None:
+    """Raises GraphError unless a run can begin with these: a state and callbacks."""
     check_state(state, "fit(state, x, y)", or_variables=False)
-    check_counts(**counts)
     listed = callbacks if isinstance(callbacks, list | tuple) else () if callbacks is None else (callbacks,)
     strange = [callback for callback in listed if not isinstance(callback, Callback)]
     if strange or (listed and listed is not callbacks):

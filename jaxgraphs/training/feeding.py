@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -161,15 +161,6 @@ def unpack_batch(graph: Graph, item: Any) -> tuple[Any, Any, Any]:
 
 Check = Callable[[Arrays], Arrays]
 """Gives the data itself, or raises an error that says what is wrong with it."""
-
-
-def stream(
-    graph: Graph, batches: Iterable[Any], *, can_pad: bool, check: Check | None = None, size: int | None = None
-) -> Iterator[Batch]:
-    """Batches from an iterable; one shorter than `size`, the first one's where left out, is padded to it and marked."""
-    for item in batches:
-        batch, size = prepare(graph, *unpack_batch(graph, item), None, size, can_pad=can_pad, check=check)
-        yield batch
 
 
 def prepare(

@@ -93,7 +93,7 @@ class StreamFeed:
     source: Any
     steps: int | None
     can_pad: bool
-    class_weight: Any
+    class_weight: Any = None
     check: Check | None = None
     size: int | None = None
     peers: Peers | None = None
@@ -108,8 +108,8 @@ class StreamFeed:
             # The first batch may be a short one, and gives no measure.
             self.size = self.source.batch_size
 
-    def epoch(self, number: int, key: jax.Array, done: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, without the first `done`."""
+    def epoch(self, number: int, key: jax.Array | None = None, done: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, without the first `done`; their order is the source's."""
         return in_step(self._epoch(number, done), self.peers)
 
     def _epoch(self, number: int, done: int) -> Iterator[Batch]:
@@ -175,7 +175,7 @@ class StreamFeed:
                 _end_epoch(self.source)
             self._opened += 1
         source = self.source(self._number) if _is_function(self.source) else self.source
-        self._running = opened(source)
+        self._running = _opened(source)
         if given is not None:
             self.size = given["size"]
             self._go_on(source, given)
@@ -248,13 +248,11 @@ def _has_state(thing: Any) -> bool:
     return hasattr(thing, "get_state") and hasattr(thing, "set_state")
 
 
-def opened(source: Any) -> Iterator[Any]:
-    """Reads a source of batches from its start: an iterable, a function of the epoch (here 0), or batches by number.
+def _opened(source: Any) -> Iterator[Any]:
+    """Reads batches from their start: those of an iterable, or by number.
 
     Raises: GraphTypeError for anything else.
     """
-    if _is_function(source):
-        source = source(0)
     if hasattr(source, "__iter__"):
         return iter(source)
     if hasattr(source, "__getitem__") and hasattr(source, "__len__"):

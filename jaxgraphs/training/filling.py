@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import jax
 
 from jaxgraphs.graph.graph import Graph
 from jaxgraphs.graph.run import nodes_of
-from jaxgraphs.layers.base import Layer
+from jaxgraphs.layers.base import Layer, in_fields
 from jaxgraphs.layers.mixing import CutMix, MixUp
 from jaxgraphs.layers.passing import Lambda
 from jaxgraphs.layers.wrap import LinenLayer
@@ -64,9 +63,7 @@ def _is_users(layer: Any) -> bool:
     """Whether a layer, or one that it holds, has a function of the user's."""
     if isinstance(layer, Lambda) or _is_foreign(layer):
         return True
-    held = [getattr(layer, field.name) for field in dataclasses.fields(layer)]
-    inner = [item for value in held for item in (value if isinstance(value, tuple) else (value,))]
-    return any(_is_users(item) for item in inner if isinstance(item, (Layer, LinenLayer, Operation)))
+    return any(_is_users(item) for item in in_fields(layer) if isinstance(item, (Layer, LinenLayer, Operation)))
 
 
 def _is_foreign(thing: Any) -> bool:

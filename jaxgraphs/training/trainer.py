@@ -31,13 +31,12 @@ from jaxgraphs.training.arguments import (
     check_state,
     check_targets,
 )
-from jaxgraphs.training.buckets import Buckets
 from jaxgraphs.training.callbacks.base import Callback
 from jaxgraphs.training.callbacks.progress import ProgressBar
 from jaxgraphs.training.checkpointing.session import open_session
 from jaxgraphs.training.compiled import Compiled
-from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, stream, unpack, unpack_batch
-from jaxgraphs.training.feeds import ArrayFeed, StreamFeed, in_step, opened
+from jaxgraphs.training.feeding import Arrays, arrays_of, batch_of, is_in_memory, split, unpack, unpack_batch
+from jaxgraphs.training.feeds import ArrayFeed, StreamFeed
 from jaxgraphs.training.filling import can_fill
 from jaxgraphs.training.history import History
 from jaxgraphs.training.loop import Loop, Validation
@@ -269,10 +268,17 @@ class Trainer:
                 where a CPU computes, arrays in memory are read without a thread.
         Returns: the trained state; and the History. After Ctrl-C both are those of the last whole step.
         """
-        counts = {"epochs": epochs, "batch_size": batch_size, "initial_epoch": initial_epoch, "prefetch": prefetch}
-        more = {"steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
-        rest = {"validation_batch_size": validation_batch_size, "validation_freq": validation_freq}
-        check_run(state, counts | more | rest, callbacks)
+        check_run(state, callbacks)
+        check_counts(
+            epochs=epochs,
+            batch_size=batch_size,
+            initial_epoch=initial_epoch,
+            prefetch=prefetch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
         check_optimizer(state, self._opt_state(state))
         check_logs(self._log_shapes)
         start, size = self.execution.place(jax.tree.map(jnp.array, state)), batch_size or 32
@@ -411,9 +417,7 @@ class Trainer:
             )
             return map(self._cast, itertools.islice(batches, steps))
         check_alone(y, weight, call or "predict(state, x)")
-        # The first batch of buckets may be a short one, and gives no measure.
-        size = x.batch_size if isinstance(x, Buckets) else None
-        batches = in_step(stream(self.graph, opened(x), can_pad=self._can_pad, check=check, size=size), self.peers)
+        batches = StreamFeed(self.graph, x, None, self._can_pad, check=check, peers=self.peers).epoch(0)
         # Processes agree on each batch, which a thread must not do beside their steps.
         depth = prefetch if self.peers is None else 0
         return ahead(map(partial(self._cast, is_ahead=depth > 0), itertools.islice(batches, steps)), depth)

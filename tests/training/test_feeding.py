@@ -15,10 +15,10 @@ from jaxgraphs.training.feeding import (
     pad,
     prepare,
     split,
-    stream,
     unpack,
     unpack_batch,
 )
+from jaxgraphs.training.feeds import StreamFeed
 from tests.training.runs import classifier, rows, two_outputs
 
 
@@ -58,7 +58,8 @@ def test_split_takes_the_end():  # oracle: Keras' documentation, the last sample
 
 def test_streams_keep_the_first_size():  # oracle: closed form
     x, y = rows(10)
-    batches = list(stream(classifier(), [(x[:4], y[:4]), (x[4:6], y[4:6])], can_pad=True))
+    feed = StreamFeed(classifier(), [(x[:4], y[:4]), (x[4:6], y[4:6])], steps=None, can_pad=True)
+    batches = list(feed.epoch(0))
     assert [len(batch.inputs[0]) for batch in batches] == [4, 4]
     assert batches[1].targets.present.tolist() == [True, True, False, False]
     batch, size = prepare(classifier(), x, y, None, None, 16, can_pad=True)

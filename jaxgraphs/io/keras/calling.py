@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxgraphs.errors import DTypeMismatchError, GraphError, GraphValueError
 from jaxgraphs.graph.graph import Graph
+from jaxgraphs.graph.subgraph import reached
 from jaxgraphs.io.keras.config import Call, LayerConfig, ModelConfig, Reference, fill, references
 from jaxgraphs.io.keras.limits import UNROLLED, refuse
 from jaxgraphs.io.keras.operations import OPERATIONS, without_none
@@ -210,9 +211,9 @@ def _called(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any
     try:
         return layer(*args, **kwargs)
     except DTypeMismatchError:
-        floats = jax.tree.map(lambda arg: as_float()(arg) if _is_whole(arg) else arg, args)
         if not any(map(_is_whole, jax.tree.leaves(args))):
             raise
+        floats = jax.tree.map(lambda arg: as_float()(arg) if _is_whole(arg) else arg, args)
         return layer(*floats, **kwargs)
 
 
@@ -288,14 +289,8 @@ def _check_size(tensor: Any, place: str) -> None:
 
 def unread(inputs: Any, outputs: Any) -> list[SymbolicTensor]:
     """The inputs from which no output comes."""
-    left: list[SymbolicTensor] = [leaf for leaf in jax.tree.leaves(outputs) if is_symbolic(leaf)]
-    seen: set[SymbolicTensor] = set()
-    while left:
-        tensor = left.pop()
-        if tensor not in seen:
-            seen.add(tensor)
-            left += tensor.node.parents
-    return [leaf for leaf in jax.tree.leaves(inputs) if leaf not in seen]
+    _, read = reached(jax.tree.leaves(outputs), ())
+    return [tensor for tensor in jax.tree.leaves(inputs) if tensor not in read]
 
 
 def _reading(starts: Starts, idle: Sequence[SymbolicTensor]) -> dict[Reference, Any]:
